@@ -1,0 +1,208 @@
+"""What the window and the engine say to each other, whole: commands go in, events come out.
+
+Everything is a frozen value. The window never holds a tensor, the engine never imports the window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from renderer.camera import Camera
+from renderer.rays import RayDistribution
+from renderer.view import Frame, View
+from training.data.dataset import Shot
+
+# ---------------------------------------------------------------------------------------------- commands
+
+
+@dataclass(frozen=True)
+class Train:
+    """Start or go on training, until ``until`` steps or, when None, the run's own number of steps."""
+
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Stop after the current step; views, picks and exports go on."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw a view. Only the newest waits: a hundred camera moves cost one render."""
+
+    view: View
+
+
+@dataclass(frozen=True)
+class Pick:
+    """Ask for the weights along the ray of a pixel (x, y) of a view; the newest wins."""
+
+    view: View
+    pixel: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure the held-out views now."""
+
+
+@dataclass(frozen=True)
+class Save:
+    """Write a checkpoint now."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a video of these views, one frame between two training steps."""
+
+    views: tuple[View, ...] = field(repr=False)
+    path: Path
+    fps: float = 30.0
+
+
+@dataclass(frozen=True)
+class CancelExport:
+    """Stop the running export and remove its unfinished file."""
+
+
+Command = Train | Pause | Draw | Pick | Evaluate | Save | Export | CancelExport
+
+# ------------------------------------------------------------------------------------------------ events
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A scene is ready to be looked at. ``home``: the camera to start from. ``center``: (3,) what to orbit around."""
+
+    name: str
+    shots: tuple[Shot, ...] = field(repr=False)
+    home: Camera
+    center: tuple[float, float, float]
+    up: tuple[float, float, float]
+    fps: float
+    frame_count: int
+    step: int
+    steps: int
+    run: Path
+
+
+@dataclass(frozen=True)
+class Started:
+    """Training goes on from ``step`` and will stop at ``steps``."""
+
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """After a step, at most ten times a second. ``psnr``: dB of the step's own picture. ``rate``: steps per second.
+    ``eta``: seconds left."""
+
+    step: int
+    steps: int
+    loss: float
+    psnr: float
+    gaussians: int
+    rate: float
+    eta: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The newest picture of the newest view."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The ray that was asked for."""
+
+    ray: RayDistribution
+    step: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Means over the held-out views (over the input views where none is held out)."""
+
+    step: int
+    psnr: float
+    ssim: float
+    split: Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint is on disk."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class ExportProgress:
+    """``done`` of ``total`` frames are written; ``finished`` once the file is complete, ``cancelled`` once removed."""
+
+    done: int
+    total: int
+    path: Path
+    finished: bool = False
+    cancelled: bool = False
+
+
+@dataclass(frozen=True)
+class Status:
+    """A sentence about what takes long right now ("Reading cam02.mp4", "Compiling kernels")."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something a person should know; work goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job ended: a sentence a person can act on. ``detail`` is the traceback, for a bug report."""
+
+    message: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Paused:
+    """Training stands still at ``step``."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Training reached its last step."""
+
+    step: int
+
+
+Event = (
+    Opened
+    | Started
+    | Progress
+    | Drawn
+    | Picked
+    | Evaluated
+    | Saved
+    | ExportProgress
+    | Status
+    | Warned
+    | Failed
+    | Paused
+    | Finished
+)

@@ -1,0 +1,1 @@
+"""Fonts and the demo scene's recipe, as files."""

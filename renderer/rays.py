@@ -1,0 +1,103 @@
+"""View + pixel -> RayDistribution: what a ray meets, and how much each thing counts.
+
+The ray inspector, the depth regularisers and the tests all use this object. Gaussians give their sorted
+contributions; the weights composite to the colour that a render shows at the pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from renderer.gaussians import Gaussians
+from renderer.slicing import slice_at
+from renderer.splat.reference import alphas_at, project, weights_from_alphas
+from renderer.splat.types import Splats
+from renderer.view import View
+
+
+@dataclass(frozen=True)
+class RayDistribution:
+    """The K contributions along one ray, nearest first, all read-only.
+
+    ``pixel``: (x, y), column and row; the ray goes through the pixel's centre.
+    ``depths``: (K,) along +z of the camera, scene units. ``weights``: (K,) sum to at most 1.
+    ``transmittances``: (K,) share of light that reaches each contribution. ``colors``: (K, 3).
+    ``ids``: (K,) rows in the scene. ``composite``: (3,) sum of weight times colour.
+    ``target_depth``: depth that training pulls the ray to, where one is known.
+    """
+
+    view: View
+    pixel: tuple[int, int]
+    depths: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    transmittances: NDArray[np.float64]
+    colors: NDArray[np.float64]
+    ids: NDArray[np.int64]
+    composite: NDArray[np.float64]
+    target_depth: float | None = None
+
+    @property
+    def opacity(self) -> float:
+        """Sum of the weights."""
+        return float(self.weights.sum())
+
+    @property
+    def expected_depth(self) -> float:
+        """Mean of the normalised weights; NaN for an empty ray."""
+        return float(self.weights @ self.depths / self.opacity) if self.opacity > 0 else float("nan")
+
+    @property
+    def median_depth(self) -> float:
+        """Depth at which half of the ray's weight lies in front; NaN for an empty ray."""
+        if not self.opacity > 0:
+            return float("nan")
+        return float(self.depths[np.searchsorted(np.cumsum(self.weights), 0.5 * self.opacity)])
+
+    @property
+    def spread(self) -> float:
+        """Mean distance to the expected depth, scene units."""
+        return self.expected_error(self.expected_depth)
+
+    def expected_error(self, depth: float) -> float:
+        """E|t - depth| over the normalised weights, scene units: what DDR penalises."""
+        return float(self.weights @ np.abs(self.depths - depth) / self.opacity) if self.opacity > 0 else float("nan")
+
+    def world_point(self, depth: float | None = None) -> NDArray[np.float64]:
+        """(3,) the point on the ray at a depth, the median depth when none is given."""
+        z = self.median_depth if depth is None else depth
+        center = np.array([[self.pixel[0] + 0.5, self.pixel[1] + 0.5]])
+        return self.view.camera.unproject(center, np.array([z]))[0]
+
+
+def ray_distribution(gaussians: Gaussians, view: View, pixel: tuple[int, int]) -> RayDistribution:
+    """The contributions to one pixel of a view, in float64.
+
+    Raises ValueError when the pixel lies outside the image.
+    """
+    camera = view.camera
+    x, y = pixel
+    if not (0 <= x < camera.width and 0 <= y < camera.height):
+        raise ValueError(f"pixel {x},{y} lies outside the {camera.width}x{camera.height} image")
+    with torch.no_grad():
+        instant = slice_at(gaussians.detached(), view.time, torch.tensor(camera.center, dtype=torch.float32))
+        splats = Splats(*(getattr(instant.splats, f).cpu().double() for f in ("means", "covariances", "opacities", "colors")))
+        projection = project(splats, camera, torch.tensor(camera.world_to_camera))
+        center = torch.tensor([[x + 0.5, y + 0.5]], dtype=torch.float64)
+        alpha = alphas_at(projection, splats.opacities[projection.ids], center)[0]
+        hit = torch.nonzero(alpha > 0).squeeze(1)
+        weights, transmittances = weights_from_alphas(alpha[hit][None])
+        kept = weights[0] > 0
+        hit, weights, transmittances = hit[kept], weights[0, kept], transmittances[0, kept]
+        rows = projection.ids[hit]
+        colors = splats.colors[rows]
+        arrays = [projection.depths[hit], weights, transmittances, colors, instant.ids[rows], weights @ colors]
+    return RayDistribution(view, (x, y), *(_frozen(a.numpy()) for a in arrays))
+
+
+def _frozen(array: NDArray) -> NDArray:
+    array.setflags(write=False)
+    return array

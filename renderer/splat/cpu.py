@@ -1,0 +1,3 @@
+"""Splatting on the CPU (placeholder)."""
+def splat(splats, camera, pose, background, screen_offsets):
+    raise NotImplementedError

@@ -1,0 +1,1 @@
+"""What exists only while a scene is learned: data, losses, densification, the loop."""

@@ -1,0 +1,81 @@
+"""A clip with cameras: which camera saw what when, and the pictures, read lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from renderer.camera import Camera
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture of the clip.
+
+    ``camera_name``: the physical camera; a hand-held camera is one camera with a pose per shot.
+    ``camera``: at the size that the clip is loaded at. ``time``: in [0, 1]. ``frame``: index on the clip's clock.
+    """
+
+    camera_name: str
+    camera: Camera
+    time: float
+    frame: int
+    split: Split = "train"
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Where the scene is: ``points`` (N, 3) float32 scene units, ``colors`` (N, 3) float32 in [0, 1], and for points
+    that move ``times`` (N,) float32 in [0, 1]."""
+
+    points: NDArray[np.float32]
+    colors: NDArray[np.float32]
+    times: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A clip: its shots, the function that reads a picture, and what is known of the scene.
+
+    ``read``: index of a shot to its picture, (H, W, 3) uint8 of the shot camera's size; cached by the loader, safe
+    to call from any thread. ``depth``: the same for an exact metric depth (H, W) float32 where one is known.
+    ``duration``: seconds. ``near, far``: depths between which the scene lies, scene units. ``up``: (3,) world
+    direction that points up. ``points``: sparse points, when the clip comes with some. ``source``: what it was opened from.
+    """
+
+    name: str
+    source: Path
+    shots: Sequence[Shot]
+    read: Callable[[int], NDArray[np.uint8]] = field(repr=False)
+    duration: float
+    near: float
+    far: float
+    up: tuple[float, float, float] = (0.0, -1.0, 0.0)
+    points: PointCloud | None = field(default=None, repr=False)
+    depth: Callable[[int], NDArray[np.float32]] | None = field(default=None, repr=False)
+
+    def indices(self, split: Split) -> list[int]:
+        """Shots of a split, in the order of the clip."""
+        return [i for i, shot in enumerate(self.shots) if shot.split == split]
+
+    @property
+    def frame_count(self) -> int:
+        """Number of instants on the clip's clock."""
+        return max(shot.frame for shot in self.shots) + 1
+
+    @property
+    def fps(self) -> float:
+        """Instants per second."""
+        return (self.frame_count - 1) / self.duration if self.duration > 0 else 30.0
+
+    @property
+    def camera_names(self) -> list[str]:
+        """Physical cameras, in order of appearance."""
+        return list(dict.fromkeys(shot.camera_name for shot in self.shots))
