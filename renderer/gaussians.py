@@ -63,7 +63,7 @@ class Gaussians:
 
     def with_parameters(self, parameters: Mapping[str, Tensor]) -> Gaussians:
         """The same scene with some parameters replaced."""
-        return replace(self, **parameters)
+        return replace(self, **parameters)  # type: ignore[arg-type]
 
     def detached(self) -> Gaussians:
         """The same values outside autograd; storage is shared."""

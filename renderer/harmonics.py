@@ -61,7 +61,9 @@ def fold_time(coefficients: Tensor, dt_over_span: Tensor, level: int) -> Tensor:
     """Sum the temporal orders: (N, 48, 3) coefficients and (N,) dt / T to (N, 16, 3) ordinary coefficients."""
     folded = coefficients[:, :16]
     for n in range(1, max(0, level - 3) + 1):
-        folded = folded + torch.cos(2 * math.pi * n * dt_over_span)[:, None, None] * coefficients[:, 16 * n : 16 * n + 16]
+        folded = (
+            folded + torch.cos(2 * math.pi * n * dt_over_span)[:, None, None] * coefficients[:, 16 * n : 16 * n + 16]
+        )
     return folded
 
 

@@ -84,7 +84,9 @@ def ray_distribution(gaussians: Gaussians, view: View, pixel: tuple[int, int]) -
         raise ValueError(f"pixel {x},{y} lies outside the {camera.width}x{camera.height} image")
     with torch.no_grad():
         instant = slice_at(gaussians.detached(), view.time, torch.tensor(camera.center, dtype=torch.float32))
-        splats = Splats(*(getattr(instant.splats, f).cpu().double() for f in ("means", "covariances", "opacities", "colors")))
+        splats = Splats(
+            *(getattr(instant.splats, f).cpu().double() for f in ("means", "covariances", "opacities", "colors"))
+        )
         projection = project(splats, camera, torch.tensor(camera.world_to_camera))
         center = torch.tensor([[x + 0.5, y + 0.5]], dtype=torch.float64)
         alpha = alphas_at(projection, splats.opacities[projection.ids], center)[0]
@@ -94,10 +96,19 @@ def ray_distribution(gaussians: Gaussians, view: View, pixel: tuple[int, int]) -
         hit, weights, transmittances = hit[kept], weights[0, kept], transmittances[0, kept]
         rows = projection.ids[hit]
         colors = splats.colors[rows]
-        arrays = [projection.depths[hit], weights, transmittances, colors, instant.ids[rows], weights @ colors]
-    return RayDistribution(view, (x, y), *(_frozen(a.numpy()) for a in arrays))
+    return RayDistribution(
+        view,
+        (x, y),
+        depths=_frozen(projection.depths[hit]),
+        weights=_frozen(weights),
+        transmittances=_frozen(transmittances),
+        colors=_frozen(colors),
+        ids=_frozen(instant.ids[rows].cpu()),
+        composite=_frozen(weights @ colors),
+    )
 
 
-def _frozen(array: NDArray) -> NDArray:
+def _frozen(tensor: torch.Tensor) -> NDArray:
+    array = tensor.numpy()
     array.setflags(write=False)
     return array

@@ -58,5 +58,3 @@ def _slice_reference(gaussians: Gaussians, t: float, camera_center: Tensor) -> S
     coefficients = torch.cat([g.sh_dc, g.sh_rest], dim=1)
     colors = harmonics.colors(coefficients, directions, -dt / g.time_span, g.sh_level)
     return Slice(Splats(means, pack_symmetric(covariances), opacities, colors), ids)
-
-

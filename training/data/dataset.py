@@ -47,7 +47,7 @@ class Dataset:
     ``read``: index of a shot to its picture, (H, W, 3) uint8 of the shot camera's size; cached by the loader, safe
     to call from any thread. ``depth``: the same for an exact metric depth (H, W) float32 where one is known.
     ``duration``: seconds. ``near, far``: depths between which the scene lies, scene units. ``up``: (3,) world
-    direction that points up. ``points``: sparse points, when the clip comes with some. ``source``: what it was opened from.
+    direction that points up. ``points``: sparse points, when the clip comes with some. ``source``: what was opened.
     """
 
     name: str

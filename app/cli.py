@@ -1,0 +1,361 @@
+"""``dynview``: train, evaluate, render and inspect without a window."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+from training.metrics import Perceptual
+
+from app import ray_plot
+from app.engine import home_camera
+from app.video import VideoWriter, to_uint8
+from renderer.camera import Camera
+from renderer.errors import InputError
+from renderer.paths import focus_point, input_path, load_path, orbit_path, sway_angles
+from renderer.rays import ray_distribution
+from renderer.render import render
+from renderer.view import View
+from training.checkpoint import is_run, write_json
+from training.config import PRESETS, TrainConfig
+from training.data.dataset import Dataset
+from training.evaluation import evaluation_report
+from training.run import Run, pick_device
+
+JsonFile = Annotated[Path | None, tyro.conf.arg(name="json", metavar="F")]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Learn a scene from a clip."""
+
+    source: tyro.conf.Positional[str]
+    """Folder of the clip, or demo, demo:sparse, demo:small-motion."""
+    config: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    out: Path | None = None
+    """Folder of the run; by default runs/NAME."""
+    resume: bool = False
+    """Go on with the run in --out; of the other options only --steps counts."""
+    overwrite: bool = False
+    """Replace the run in --out."""
+    report_to: JsonFile = None
+    """Write a summary to this file."""
+
+    def __call__(self) -> None:
+        pick_device(self.device)
+        folder = self.out or Path("runs") / (Path(self.source).name.replace(":", "-") or "scene")
+        if self.resume:
+            run = Run.open(folder, steps=self.config.steps, report=say)
+        else:
+            run = Run.create(self.source, self.config, folder, overwrite=self.overwrite, report=say)
+        summary = train(run)
+        say(f"{folder}: step {run.trainer.done}, {len(run.trainer.gaussians):,} Gaussians")
+        if self.report_to:
+            write_json(self.report_to, summary)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Compare a run's renders with its held-out and its input pictures."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    train_views: int = 30
+    """Input pictures to measure at most; all held-out ones are measured."""
+    report_to: JsonFile = None
+    """Write the scores to this file."""
+
+    def __call__(self) -> None:
+        run = open_run(self.run)
+        report = evaluate(run, self.train_views)
+        print(score_table(report))
+        if self.report_to:
+            write_json(self.report_to, report)
+
+
+@dataclass(frozen=True)
+class Render:
+    """Write a video of a run along a camera path, from the clip's beginning to its end."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    path: str = "orbit"
+    """orbit, input (through the training cameras), or a nerfstudio camera_path.json."""
+    out: Path = Path("video.mp4")
+    """The file, ending in .mp4."""
+    frames: int | None = None
+    """Number of frames; four seconds at the given rate by default, for a file all of its frames."""
+    fps: float | None = None
+    """Frames per second: 30, or what the file says."""
+    scale: float = 1.0
+    """Size of the video relative to the training pictures."""
+    report_to: JsonFile = None
+    """Write a summary to this file."""
+
+    def __call__(self) -> None:
+        run = open_run(self.run)
+        views, fps = self.views(run.dataset)
+        write_video(run, views, fps, self.out)
+        say(f"{self.out}: {len(views)} frames at {fps:g} frames per second")
+        if self.report_to:
+            write_json(self.report_to, {"file": str(self.out), "frames": len(views), "fps": fps})
+
+    def views(self, dataset: Dataset) -> tuple[tuple[View, ...], float]:
+        """The path's views and frames per second."""
+        if self.path in ("orbit", "input"):
+            fps = self.fps or 30.0
+            frames = self.frames if self.frames is not None else round(4 * fps)
+            if frames < 1 or not self.scale > 0:
+                raise InputError("--frames and --scale: give numbers above zero")
+            views = novel_path(dataset, frames) if self.path == "orbit" else through_inputs(dataset, frames)
+            return tuple(replace(v, camera=_scaled(v.camera, self.scale)) for v in views), fps
+        views, fps = load_path(Path(self.path), dataset.shots[0].camera.near)
+        if self.frames is not None:
+            views = tuple(views[round(k * (len(views) - 1) / max(1, self.frames - 1))] for k in range(self.frames))
+        return views, self.fps or fps
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Print and plot the weights along the ray of one pixel."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    camera: str
+    """Name of a camera of the clip, or its number."""
+    time: float
+    """Time in [0, 1]."""
+    pixel: str
+    """Column and row, X,Y, at the size of the training pictures."""
+    plot: Path | None = None
+    """Write a picture of the weights to this PNG file."""
+    report_to: JsonFile = None
+    """Write the ray to this file."""
+
+    def __call__(self) -> None:
+        run = open_run(self.run)
+        view = View(find_camera(run.dataset, self.camera, self.time), self.time)
+        if not 0 <= self.time <= 1:
+            raise InputError(f"--time {self.time:g}: give a time between 0 and 1")
+        if not re.fullmatch(r"\d+,\d+", self.pixel):
+            raise InputError(f"--pixel {self.pixel}: give column and row as X,Y, for example 120,80")
+        x, y = (int(v) for v in self.pixel.split(","))
+        try:
+            ray = ray_distribution(run.trainer.gaussians, view, (x, y))
+        except ValueError as problem:
+            raise InputError(f"--pixel: {problem}") from None
+        rgb = render(run.trainer.gaussians, view).color[y, x]
+        strongest = np.argsort(-ray.weights)[:10]
+        print(f"{len(ray.depths)} contributions, opacity {ray.opacity:.4f}")
+        print(f"expected depth {ray.expected_depth:.4g}, median {ray.median_depth:.4g}, spread {ray.spread:.4g}")
+        for k in sorted(strongest):
+            print(f"  depth {ray.depths[k]:8.4g}   weight {ray.weights[k]:.4f}   Gaussian {ray.ids[k]}")
+        if self.plot:
+            ray_plot.plot_ray(ray, self.plot, f"{self.camera}, time {self.time:g}, pixel {x},{y}")
+        if self.report_to:
+            report = {
+                "depths": ray.depths.tolist(),
+                "weights": ray.weights.tolist(),
+                "transmittances": ray.transmittances.tolist(),
+                "ids": ray.ids.tolist(),
+                "rgb": [float(c) for c in rgb],
+                "composite": ray.composite.tolist(),
+                "opacity": ray.opacity,
+                "expected_depth": ray.expected_depth,
+                "median_depth": ray.median_depth,
+            }
+            write_json(self.report_to, finite(report))
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train the demo scene and show it: in the window where there is a display, else as files."""
+
+    out: Path = Path("out/demo")
+    """Folder of the run and of what it leaves."""
+    steps: int = 2500
+    """Training steps."""
+    headless: bool = False
+    """Write files even where there is a display."""
+
+    def __call__(self) -> None:
+        if os.environ.get("DISPLAY") and not self.headless:
+            say("Opening the window; training begins by itself")
+            gui = Path(sys.executable).with_name("dynview-gui")
+            os.execv(gui, [str(gui), "demo", "--train"])
+        say("No display: training without the window" if not self.headless else "Training without the window")
+        config = replace(PRESETS["4dgs"], steps=self.steps, save_every=self.steps, evaluate_every=self.steps)
+        run = Run.create("demo", config, self.out, overwrite=True, report=say)
+        train(run)
+        report = evaluate(run, train_views=30)
+        write_json(self.out / "metrics.json", report)
+        (self.out / "metrics.txt").write_text(score_table(report) + "\n")
+        write_video(run, novel_path(run.dataset, 120), 30.0, self.out / "orbit.mp4")
+        view = View(home_camera(run.dataset), 0.5)
+        pixel = (view.camera.width // 2, view.camera.height // 2)
+        ray = ray_distribution(run.trainer.gaussians, view, pixel)
+        ray_plot.plot_ray(ray, self.out / "ray.png", f"demo, time 0.5, pixel {pixel[0]},{pixel[1]}")
+        print(score_table(report))
+        say(f"{self.out}/ now holds")
+        say("  checkpoints/  the scene; open it with: dynview-gui " + str(self.out))
+        say("  orbit.mp4     a camera path that no camera filmed, through time")
+        say("  ray.png       the weights along one ray")
+        say("  metrics.json  and metrics.txt, the scores")
+
+
+COMMANDS = {"train": Train, "evaluate": Evaluate, "render": Render, "inspect": Inspect, "demo": Demo}
+Command = Train | Evaluate | Render | Inspect | Demo
+
+# ------------------------------------------------------------------------------------------- the work
+
+
+def say(text: str) -> None:
+    """A line for the person, beside the progress bars."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def open_run(folder: Path) -> Run:
+    """A run with at least one checkpoint."""
+    if not is_run(folder):
+        raise InputError(f"{folder}: not the folder of a run; train one with dynview train DATA --out {folder}")
+    run = Run.open(folder, report=say)
+    if run.trainer.done == 0:
+        raise InputError(
+            f"{folder}: no checkpoint in this run yet; go on with dynview train DATA --out {folder} --resume"
+        )
+    return run
+
+
+def train(run: Run) -> dict[str, object]:
+    """All steps that are left, with a progress bar; Ctrl-C saves and stops."""
+    trainer, config = run.trainer, run.config
+    run.begin()
+    psnr = float("nan")
+    say("Training; the first step compiles the kernels, which takes some seconds once")
+    with tqdm(total=trainer.steps, initial=trainer.done, unit="step", dynamic_ncols=True, mininterval=0.5) as bar:
+        try:
+            while not trainer.finished:
+                report = run.step()
+                psnr = report.psnr if psnr != psnr else 0.95 * psnr + 0.05 * report.psnr
+                bar.set_postfix(psnr=f"{psnr:.2f}", gaussians=report.gaussians, refresh=False)
+                bar.update()
+                if run.is_due(config.save_every):
+                    run.save()
+        except KeyboardInterrupt:
+            run.save()
+            raise InputError(
+                f"stopped at step {trainer.done} and saved; go on with --out {run.folder} --resume"
+            ) from None
+    return {"run": str(run.folder), "step": trainer.done, "gaussians": len(trainer.gaussians), "psnr": psnr}
+
+
+def evaluate(run: Run, train_views: int) -> dict[str, object]:
+    """The evaluation report of a run, with a progress bar."""
+    perceptual = Perceptual.load()
+    if perceptual.key != "lpips":
+        say(f"LPIPS weights are not on this machine; {perceptual.name} stands in, reported as {perceptual.key}")
+    head = {"run": str(run.folder), "step": run.trainer.done, "gaussians": len(run.trainer.gaussians)}
+    bar = lambda indices: tqdm(indices, unit="view", desc="Evaluating", dynamic_ncols=True)  # noqa: E731
+    return {**head, **evaluation_report(run.trainer.gaussians, run.dataset, perceptual, train_views, bar)}
+
+
+def write_video(run: Run, views: Sequence[View], fps: float, path: Path) -> None:
+    """Render the views into an mp4, with a progress bar."""
+    with VideoWriter(path, fps) as writer:
+        for view in tqdm(views, unit="frame", desc="Rendering", dynamic_ncols=True):
+            writer.add(to_uint8(render(run.trainer.gaussians, view).color))
+
+
+def novel_path(dataset: Dataset, frames: int) -> tuple[View, ...]:
+    """A sway around what the cameras look at, between where they stood."""
+    cameras = [dataset.shots[i].camera for i in dataset.indices("train")]
+    center = focus_point(cameras, dataset.near, dataset.far)
+    return orbit_path(home_camera(dataset), center, np.array(dataset.up), frames, sway_angles(cameras, center))
+
+
+def through_inputs(dataset: Dataset, frames: int) -> tuple[View, ...]:
+    """Through the training cameras: from camera to camera, or along the way of a single moving one."""
+    shots = [dataset.shots[i] for i in dataset.indices("train")]
+    names = list(dict.fromkeys(shot.camera_name for shot in shots))
+    if len(names) == 1:
+        return input_path([shot.camera for shot in sorted(shots, key=lambda s: s.time)], frames)
+    return input_path([next(s.camera for s in shots if s.camera_name == name) for name in names], frames)
+
+
+def find_camera(dataset: Dataset, name: str, time: float) -> Camera:
+    """The camera of that name or number, where it stood at the shot nearest in time."""
+    names = dataset.camera_names
+    if name not in names and name.isdigit() and int(name) < len(names):
+        name = names[int(name)]
+    shots = [shot for shot in dataset.shots if shot.camera_name == name]
+    if not shots:
+        raise InputError(f"--camera {name}: the clip has {', '.join(names[:12])}")
+    return min(shots, key=lambda shot: abs(shot.time - time)).camera
+
+
+def score_table(report: dict[str, object]) -> str:
+    """The means of an evaluation as text."""
+    mean, inputs = report["mean"], report["train"]
+    assert isinstance(mean, dict) and isinstance(inputs, dict)
+    rows = [("held-out views", mean)] if report["mean_of"] == "test" else []
+    rows.append(("input views", inputs))
+    names = list(inputs) or list(mean)
+    lines = [" " * 16 + "".join(f"{name.upper():>12}" for name in names)]
+    lines += [f"{label:<16}" + "".join(f"{row[name]:12.4f}" for name in names) for label, row in rows]
+    return "\n".join(lines)
+
+
+def finite(value: object) -> object:
+    """The value with null in place of numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _scaled(camera: Camera, scale: float) -> Camera:
+    return camera.resized(max(2, round(camera.width * scale)), max(2, round(camera.height * scale)))
+
+
+# ------------------------------------------------------------------------------------ the command line
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """The command that the arguments ask for; InputError with one sentence for arguments that make no sense."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="dynview", args=list(arguments))
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise InputError(_one_sentence(complaint.getvalue())) from None
+
+
+def _one_sentence(complaint: str) -> str:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", complaint)
+    words = re.sub(r"[\s\u2500-\u257f]+", " ", text).strip()
+    words = re.sub(r"^(Parsing error|Required options|Unrecognized options)\s*", "", words)
+    return (words or "the arguments make no sense") + " (dynview --help lists them)"
+
+
+def main() -> None:
+    """Entry point of ``dynview``."""
+    try:
+        parse(sys.argv[1:])()
+    except InputError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)

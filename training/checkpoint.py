@@ -1,0 +1,131 @@
+"""Runs and checkpoints on disk: safetensors and JSON, no pickle, never half-written.
+
+    RUN/run.json                         what was trained on what, with which values
+    RUN/metrics.jsonl                    one line per report and per evaluation
+    RUN/checkpoints/step-002000/         scene.safetensors   the Gaussians: all that rendering needs
+                                         training.safetensors  Adam's moments, densification statistics
+                                         state.json          step and settings
+
+A checkpoint is a folder that is written under a temporary name and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from renderer.errors import InputError
+from renderer.gaussians import PARAMETERS, SETTINGS, Gaussians
+
+FORMAT = 1
+STEP_NAME = re.compile(r"step-(\d{6,})$")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A scene at a step, with what training needs to go on."""
+
+    step: int
+    gaussians: Gaussians
+    training: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write under a temporary name, then rename."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(value, indent=1) + "\n")
+    os.replace(temporary, path)
+
+
+def read_json(path: Path) -> Any:
+    """The value, or an InputError that names the file."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the folder of a run made by dynview train") from None
+    except (OSError, ValueError) as problem:
+        raise InputError(f"{path}: not readable as JSON ({problem}); restore it or train again") from None
+
+
+def save_checkpoint(run: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
+    """Write a checkpoint; older ones than the last ``keep`` are removed. Returns its folder."""
+    folder = run / "checkpoints" / f"step-{checkpoint.step:06d}"
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    scene = {name: value.detach().cpu().contiguous() for name, value in checkpoint.gaussians.parameters.items()}
+    save_file(scene, temporary / "scene.safetensors")
+    save_file(
+        {k: v.detach().cpu().contiguous() for k, v in checkpoint.training.items()}, temporary / "training.safetensors"
+    )
+    settings = {name: getattr(checkpoint.gaussians, name) for name in SETTINGS}
+    state = {"format": FORMAT, "step": checkpoint.step, "scene": settings, **checkpoint.state}
+    write_json(temporary / "state.json", state)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(temporary, folder)
+    for old in checkpoint_folders(run)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def checkpoint_folders(run: Path) -> list[Path]:
+    """Complete checkpoints of a run, oldest first."""
+    folders = [p for p in (run / "checkpoints").glob("step-*") if STEP_NAME.search(p.name)]
+    return sorted(folders, key=lambda p: int(p.name.removeprefix("step-")))
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder was written by training."""
+    return (path / "run.json").is_file()
+
+
+def load_checkpoint(run: Path, with_training: bool = True) -> Checkpoint:
+    """The newest checkpoint of a run; InputError when there is none or it cannot be read."""
+    folders = checkpoint_folders(run)
+    if not folders:
+        raise InputError(f"{run}: no checkpoint in this run; train it with dynview train DATA --out {run}")
+    folder = folders[-1]
+    state = read_json(folder / "state.json")
+    tensors = _load_tensors(folder / "scene.safetensors")
+    training = _load_tensors(folder / "training.safetensors") if with_training else {}
+    try:
+        if state["format"] != FORMAT:
+            raise InputError(f"{folder}: written by another version of dynview; train again with this one")
+        settings = {name: state["scene"][name] for name in SETTINGS}
+        gaussians = Gaussians(**{**{name: tensors[name] for name in PARAMETERS}, **settings})
+        step = int(state["step"])
+    except (KeyError, TypeError, ValueError) as problem:
+        raise InputError(f"{folder}: the checkpoint is incomplete ({problem!r}); delete this folder") from None
+    _check_shapes(folder, gaussians)
+    return Checkpoint(step, gaussians, training, state)
+
+
+def _check_shapes(folder: Path, g: Gaussians) -> None:
+    N = len(g)
+    expected = {
+        "positions": (N, 3), "times": (N, 1), "scales": (N, 3), "time_scales": (N, 1), "left": (N, 4),
+        "right": (N, 4), "opacities": (N, 1), "sh_dc": (N, 1, 3), "sh_rest": (N, 47, 3),
+    }  # fmt: skip
+    for name, shape in expected.items():
+        if tuple(g.parameters[name].shape) != shape:
+            raise InputError(f"{folder}: the scene's {name} have the wrong shape; delete this folder")
+
+
+def _load_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing from the checkpoint; delete its folder to use the one before") from None
+    except (SafetensorError, OSError, ValueError) as problem:
+        raise InputError(f"{path}: damaged ({problem}); delete its folder to use the one before") from None

@@ -1,0 +1,162 @@
+"""A run: a folder that holds what was trained on what, the checkpoints and the metrics."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from renderer.errors import InputError
+from training.checkpoint import (
+    FORMAT,
+    Checkpoint,
+    checkpoint_folders,
+    is_run,
+    load_checkpoint,
+    read_json,
+    save_checkpoint,
+    write_json,
+)
+from training.config import PRESETS, TrainConfig, changes, resolved, with_changes
+from training.data.dataset import Dataset
+from training.data.loading import open_dataset
+from training.trainer import StepReport, Trainer
+
+Report = Callable[[str], None]
+
+LOG_EVERY = 10
+"""Steps between two lines of metrics.jsonl."""
+
+
+def silent(text: str) -> None:
+    """A report that nobody reads."""
+
+
+def pick_device(name: str) -> str:
+    """ "cpu" or "cuda" for auto, cpu or cuda; InputError when it cannot be had."""
+    if name == "cuda":
+        found = "a CUDA device was found, but" if torch.cuda.is_available() else "no CUDA device was found, and"
+        raise InputError(f"--device cuda: {found} this version trains on the CPU only; use --device cpu or auto")
+    if name not in ("auto", "cpu"):
+        raise InputError(f"--device {name}: not one of auto, cpu, cuda")
+    return "cpu"
+
+
+class Run:
+    """One training run on disk, with its data set and its trainer.
+
+    ``folder``: where it lives. ``config``: resolved. ``trainer``: at the newest checkpoint, or at step 0. ``begun``:
+    whether the folder is written.
+    """
+
+    def __init__(
+        self, folder: Path, source: str, config: TrainConfig, dataset: Dataset, checkpoint: Checkpoint | None = None
+    ) -> None:
+        self.folder, self.source, self.config, self.dataset = folder, source, config, dataset
+        self.trainer = Trainer(dataset, config, checkpoint)
+        self.begun = False
+
+    @staticmethod
+    def create(
+        source: str, config: TrainConfig, folder: Path, *, overwrite: bool = False, report: Report = silent
+    ) -> Run:
+        """Prepare a run on the clip at ``source``; :meth:`begin` writes the first file.
+
+        InputError when the clip cannot be opened, or when ``folder`` holds a run already (unless ``overwrite``) or
+        other files.
+        """
+        if is_run(folder) and not overwrite:
+            raise InputError(f"{folder}: holds a run already; add --resume to go on, --overwrite, or another --out")
+        if folder.exists() and not is_run(folder) and any(folder.iterdir() if folder.is_dir() else [folder]):
+            raise InputError(f"{folder}: exists and is not a run; choose another --out")
+        config = resolved(config, "cpu")
+        dataset = open_dataset(source, config.data, report)
+        report("Placing the first Gaussians")
+        return Run(folder, source, config, dataset)
+
+    @staticmethod
+    def open(folder: Path, *, steps: int | None = None, report: Report = silent) -> Run:
+        """Go back to a run at its newest checkpoint; ``steps`` replaces its length."""
+        description = read_json(folder / "run.json")
+        try:
+            if description["format"] != FORMAT:
+                raise InputError(f"{folder}: written by another version of dynview; train again with this one")
+            source = str(description["source"])
+            config = with_changes(PRESETS[description["method"]], description["changes"])
+            if steps is not None:
+                config = replace(config, steps=steps)
+            config = resolved(config, "cpu")
+        except (KeyError, TypeError, ValueError) as problem:
+            raise InputError(f"{folder / 'run.json'}: not understood ({problem!r}); train again") from None
+        checkpoint = load_checkpoint(folder) if checkpoint_folders(folder) else None
+        dataset = open_dataset(source, config.data, report)
+        run = Run(folder, source, config, dataset, checkpoint)
+        run.begun = True
+        run._forget_metrics_after(run.trainer.done)
+        return run
+
+    def begin(self) -> None:
+        """Make the folder and write run.json, the source, the preset and what differs from it; an older run in the
+        folder is removed. Nothing happens where the run has begun already."""
+        if self.begun:
+            return
+        try:
+            if is_run(self.folder):
+                shutil.rmtree(self.folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise InputError(f"{self.folder}: cannot be written ({problem.strerror}); choose another --out") from None
+        path = Path(self.source)
+        description = {
+            "format": FORMAT,
+            "source": str(path.resolve()) if path.exists() else self.source,
+            "method": self.config.method,
+            "changes": changes(self.config),
+            "dataset": {
+                "name": self.dataset.name,
+                "train": len(self.dataset.indices("train")),
+                "test": len(self.dataset.indices("test")),
+                "cameras": self.dataset.camera_names,
+            },
+        }
+        write_json(self.folder / "run.json", description)
+        self.begun = True
+
+    def step(self) -> StepReport:
+        """One training step, with a line in metrics.jsonl every ten steps."""
+        report = self.trainer.step()
+        if report.step % LOG_EVERY == 0 or self.trainer.finished:
+            self.log(**asdict(report))
+        return report
+
+    def is_due(self, interval: int) -> bool:
+        """Whether something that happens every ``interval`` steps, and at the end, should happen now."""
+        return self.trainer.done % interval == 0 or self.trainer.finished
+
+    def log(self, **values: Any) -> None:
+        """Append a line to metrics.jsonl."""
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def save(self) -> Path:
+        """Write a checkpoint of the present step."""
+        return save_checkpoint(self.folder, self.trainer.checkpoint())
+
+    def _forget_metrics_after(self, step: int) -> None:
+        """Drop lines that a continued run will write again."""
+        path = self.folder / "metrics.jsonl"
+        if path.exists():
+            lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+            path.write_text("".join(line + "\n" for line in lines))
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
