@@ -7,10 +7,10 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -215,7 +215,7 @@ class Demo:
         say("  metrics.json  and metrics.txt, the scores")
 
 
-COMMANDS = {"train": Train, "evaluate": Evaluate, "render": Render, "inspect": Inspect, "demo": Demo}
+COMMANDS: dict[str, Callable[..., Any]] = {"train": Train, "evaluate": Evaluate, "render": Render, "inspect": Inspect, "demo": Demo}
 Command = Train | Evaluate | Render | Inspect | Demo
 
 # ------------------------------------------------------------------------------------------- the work

@@ -54,7 +54,7 @@ class LearningRates:
 
 @dataclass(frozen=True)
 class DensifyConfig:
-    """Adding and removing Gaussians. Steps are of a run of 30,000 and shrink with shorter ones; the interval does not."""
+    """Adding and removing Gaussians. Steps are of a run of 30,000 and shrink with shorter runs; the interval stays."""
 
     start: int = 500
     """First step that may densify."""

@@ -1,0 +1,57 @@
+"""Small scenes and clips that tests make for themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from renderer.camera import Camera, look_at
+from renderer.gaussians import Gaussians, gaussians_from_points
+from renderer.render import render
+from renderer.view import View
+from training.data.dataset import Dataset, PointCloud, Shot
+
+
+def camera_at(angle: float, width: int = 40, height: int = 30, distance: float = 3.0) -> Camera:
+    """A camera on a circle around the origin, looking at it; ``angle`` in radians."""
+    eye = np.array([distance * np.sin(angle), -0.3, -distance * np.cos(angle)])
+    return Camera.from_fov(look_at(eye, np.zeros(3), np.array([0.0, -1.0, 0.0])), 0.8, width, height)
+
+
+def random_gaussians(count: int, seed: int = 0, time_span: float = 1.0) -> Gaussians:
+    """Gaussians around the origin, every parameter different, some moving."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    g = gaussians_from_points(
+        0.5 * normal(count, 3), torch.rand(count, 3, generator=generator), torch.rand(count, generator=generator) * time_span,
+        torch.full((count,), 0.15), time_span,
+    )  # fmt: skip
+    return g.with_parameters(
+        {
+            "scales": g.scales + 0.3 * normal(count, 3),
+            "left": g.left + 0.3 * normal(count, 4),
+            "right": g.right + 0.3 * normal(count, 4),
+            "opacities": normal(count, 1),
+            "sh_rest": 0.1 * normal(count, 47, 3),
+        }
+    )
+
+
+def tiny_dataset(frames: int = 4, width: int = 40, height: int = 30) -> Dataset:
+    """Three cameras, one of them held out, that saw 40 moving Gaussians; with the Gaussians' centres as points."""
+    truth = random_gaussians(40, seed=7)
+    shots, images = [], []
+    for name, angle in (("left", -0.3), ("middle", 0.0), ("right", 0.3)):
+        for k in range(frames):
+            time = k / (frames - 1)
+            camera = camera_at(angle, width, height)
+            shots.append(Shot(name, camera, time, k, "test" if name == "middle" else "train"))
+            color = render(truth, View(camera, time), backend="reference").color
+            images.append((np.clip(color, 0, 1) * 255 + 0.5).astype(np.uint8))
+    points = PointCloud(truth.positions.numpy(), np.full((40, 3), 0.5, np.float32))
+    return Dataset("tiny", Path("tiny"), shots, lambda i: images[i], 1.0, 1.0, 6.0, points=points)
