@@ -1,0 +1,137 @@
+import json
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from app import cli
+from renderer.errors import InputError
+from tests.tiny import tiny_dataset
+from training import run as run_module
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 60 steps on the tiny clip."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
+        dynview("train", "tiny", "--method", "4dgs", "--steps", "60", "--seed", "1", "--device", "cpu",
+                "--scene.points", "40", "--out", str(folder), "--json", str(folder.parent / "train.json"))  # fmt: skip
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
+
+
+def dynview(*arguments: str) -> None:
+    cli.parse(arguments)()
+
+
+def test_training_leaves_a_run_with_metrics(trained: Path) -> None:
+    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 60
+    assert {"loss", "psnr", "gaussians"} <= lines[-1].keys()
+    assert json.loads((trained.parent / "train.json").read_text())["step"] == 60
+    saved = json.loads((trained / "run.json").read_text())
+    assert saved["method"] == "4dgs"
+    assert saved["changes"] == {"steps": 60, "seed": 1, "scene.points": 40}
+
+
+def test_evaluation_writes_the_contract(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dynview("evaluate", str(trained), "--json", str(tmp_path / "e.json"))
+    report = json.loads((tmp_path / "e.json").read_text())
+    assert {"psnr", "ssim"} < report["mean"].keys()
+    assert report["mean"].keys() & {"lpips", "perceptual"}
+    assert {"camera", "time", "psnr", "ssim"} <= report["views"][0].keys()
+    assert "held-out views" in capsys.readouterr().out
+
+
+def test_inspecting_writes_a_ray_whose_composite_is_the_pixel(trained: Path, tmp_path: Path) -> None:
+    dynview("inspect", str(trained), "--camera", "middle", "--time", "0.5", "--pixel", "20,15",
+            "--json", str(tmp_path / "ray.json"), "--plot", str(tmp_path / "ray.png"))  # fmt: skip
+    ray = json.loads((tmp_path / "ray.json").read_text())
+    assert {"depths", "weights", "rgb", "composite", "expected_depth", "median_depth"} <= ray.keys()
+    np.testing.assert_allclose(ray["composite"], ray["rgb"], atol=1e-4)
+    assert len(ray["depths"]) == len(ray["weights"]) > 0
+    assert iio.imread(tmp_path / "ray.png").shape[0] > 300
+
+
+@pytest.mark.parametrize("path", ["orbit", "input"])
+def test_rendering_writes_the_frames_asked_for(trained: Path, tmp_path: Path, path: str) -> None:
+    dynview("render", str(trained), "--path", path, "--frames", "5", "--out", str(tmp_path / "v.mp4"))
+    video = iio.imread(tmp_path / "v.mp4", plugin="FFMPEG")
+    assert video.shape == (5, 30, 40, 3)
+    assert video.std() > 5
+
+
+def test_a_saved_camera_path_is_rendered_at_its_own_size(trained: Path, tmp_path: Path) -> None:
+    entry = {"camera_to_world": np.eye(4).reshape(-1).tolist(), "fov": 60.0, "render_time": 0.5}
+    path = {"camera_path": [entry] * 3, "render_width": 64, "render_height": 32, "fps": 10}
+    (tmp_path / "p.json").write_text(json.dumps(path))
+    dynview("render", str(trained), "--path", str(tmp_path / "p.json"), "--out", str(tmp_path / "v.mp4"))
+    assert iio.imread(tmp_path / "v.mp4", plugin="FFMPEG").shape == (3, 32, 64, 3)
+
+
+def test_resuming_goes_on_to_the_new_number_of_steps(trained: Path, tmp_path: Path) -> None:
+    dynview("train", "tiny", "--steps", "10", "--scene.points", "40", "--out", str(tmp_path / "run"))
+    dynview("train", "tiny", "--steps", "14", "--resume", "--out", str(tmp_path / "run"))
+    lines = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert lines == [10, 14]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["evaluate", "nowhere"], "nowhere"),
+        (["train", "tiny", "--device", "cuda"], "--device"),
+        (["train", "tiny", "--method", "magic"], "magic"),
+        (["train", "tiny", "--steps", "many"], "many"),
+        (["train"], "SOURCE"),
+        (["paint"], "paint"),
+        (["inspect", "RUN", "--camera", "middle", "--time", "0.5", "--pixel", "20"], "--pixel"),
+        (["inspect", "RUN", "--camera", "middle", "--time", "0.5", "--pixel", "99,99"], "40x30"),
+        (["inspect", "RUN", "--camera", "roof", "--time", "0.5", "--pixel", "2,2"], "roof"),
+        (["inspect", "RUN", "--camera", "middle", "--time", "7", "--pixel", "2,2"], "--time"),
+        (["render", "RUN", "--path", "nowhere.json"], "nowhere.json"),
+        (["render", "RUN", "--out", "video.avi"], "video.avi"),
+        (["render", "RUN", "--frames", "0"], "--frames"),
+        (["train", "tiny", "--out", "RUN"], "--resume"),
+    ],
+)
+def test_bad_input_ends_with_one_sentence_and_exit_code_2(
+    trained: Path, arguments: list[str], named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["dynview", *(str(trained) if a == "RUN" else a for a in arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert named in errors[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_is_not_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.parse(["--help"])
+    assert stop.value.code == 0
+
+
+def test_json_has_no_numbers_that_json_does_not_know() -> None:
+    assert cli.finite({"a": [float("nan"), 1.0], "b": float("inf")}) == {"a": [None, 1.0], "b": None}
+
+
+def test_a_failed_command_does_not_leave_half_a_video(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise InputError("no")
+
+    monkeypatch.setattr(cli, "render", broken)
+    with pytest.raises(InputError):
+        dynview("render", str(trained), "--frames", "3", "--out", str(tmp_path / "v.mp4"))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,219 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from app import protocol as p
+from app.engine import Engine
+from renderer.paths import orbit_path
+from renderer.view import View
+from tests.tiny import tiny_dataset
+from training import run as run_module
+from training.checkpoint import checkpoint_folders, load_checkpoint
+from training.config import SceneConfig, TrainConfig
+from training.trainer import Trainer
+
+CONFIG = TrainConfig(steps=400, scene=SceneConfig(points=40))
+
+
+class Listener:
+    """Drains an engine until something happens."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.events = engine, []  # type: tuple[Engine, list[p.Event]]
+
+    def until(self, kind: type, accept: Callable[..., bool] = lambda event: True, timeout: float = 60) -> p.Event:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            new = self.engine.drain()
+            self.events += new
+            for event in new:
+                if isinstance(event, kind) and accept(event):
+                    return event
+            time.sleep(0.005)
+        raise AssertionError(f"no {kind.__name__}; last events: {self.events[-5:]}")
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Listener]:
+    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
+    engine = Engine("tiny", CONFIG, tmp_path / "run")
+    engine.start()
+    yield Listener(engine)
+    assert engine.close()
+
+
+def opened(listener: Listener) -> p.Opened:
+    event = listener.until(p.Opened)
+    assert isinstance(event, p.Opened)
+    return event
+
+
+def test_a_view_is_drawn_before_anything_is_trained(listener: Listener) -> None:
+    view = View(opened(listener).home, 0.5)
+    listener.engine.send(p.Draw(view))
+    drawn = listener.until(p.Drawn)
+    assert isinstance(drawn, p.Drawn)
+    assert drawn.frame.view == view
+    assert drawn.frame.color.shape == (30, 40, 3)
+    assert drawn.frame.version == 0
+
+
+def test_a_hundred_views_cost_few_renders_and_the_last_one_is_drawn(listener: Listener) -> None:
+    views = orbit_path(opened(listener).home, np.zeros(3), np.array([0, -1.0, 0]), 100, (0.3, 0.1))
+    for view in views:
+        listener.engine.send(p.Draw(view))
+    listener.until(p.Drawn, lambda e: e.frame.view == views[-1])
+    assert len([e for e in listener.events if isinstance(e, p.Drawn)]) < 50
+
+
+def test_training_reports_sharpens_the_view_and_stops_where_asked(listener: Listener, tmp_path: Path) -> None:
+    home = opened(listener).home
+    listener.engine.send(p.Draw(View(home, 0.5)))
+    before = listener.until(p.Drawn)
+    listener.engine.send(p.Train(until=60))
+    listener.until(p.Paused, lambda e: e.step == 60)
+    steps = [e.step for e in listener.events if isinstance(e, p.Progress)]
+    assert steps[-1] == 60
+    assert steps == sorted(steps)
+    after = [e for e in listener.events if isinstance(e, p.Drawn)][-1]
+    assert isinstance(before, p.Drawn)
+    assert after.frame.version == 60  # the unchanged view was drawn again as the scene changed
+    assert np.abs(after.frame.color - before.frame.color).mean() > 0.01
+
+
+def test_a_pick_gives_the_ray_of_the_pixel_that_was_drawn(listener: Listener) -> None:
+    view = View(opened(listener).home, 0.5)
+    listener.engine.send(p.Draw(view))
+    drawn = listener.until(p.Drawn)
+    listener.engine.send(p.Pick(view, (20, 15)))
+    picked = listener.until(p.Picked)
+    assert isinstance(drawn, p.Drawn)
+    assert isinstance(picked, p.Picked)
+    np.testing.assert_allclose(picked.ray.composite, drawn.frame.color[15, 20], atol=1e-4)
+
+
+def test_views_and_picks_are_served_while_training(listener: Listener) -> None:
+    home = opened(listener).home
+    listener.engine.send(p.Train())
+    listener.until(p.Progress)
+    listener.engine.send(p.Draw(View(home, 0.25)))
+    listener.until(p.Drawn, lambda e: e.frame.view.time == 0.25)
+    listener.engine.send(p.Pick(View(home, 0.25), (20, 15)))
+    listener.until(p.Picked)
+    listener.until(p.Progress)
+
+
+def test_pausing_stands_still_and_training_goes_on_afterwards(listener: Listener) -> None:
+    opened(listener)
+    listener.engine.send(p.Train())
+    listener.until(p.Progress)
+    listener.engine.send(p.Pause())
+    paused = listener.until(p.Paused)
+    time.sleep(0.1)
+    listener.engine.drain()
+    time.sleep(0.1)
+    assert [e for e in listener.engine.drain() if isinstance(e, p.Progress)] == []
+    listener.engine.send(p.Train())
+    assert isinstance(paused, p.Paused)
+    listener.until(p.Progress, lambda e: e.step > paused.step)
+
+
+def test_a_video_is_written_while_training(listener: Listener, tmp_path: Path) -> None:
+    home = opened(listener).home
+    listener.engine.send(p.Train())
+    views = orbit_path(home, np.zeros(3), np.array([0, -1.0, 0]), 12, (0.3, 0.1))
+    listener.engine.send(p.Export(views, tmp_path / "a.mp4", 24))
+    listener.until(p.ExportProgress, lambda e: e.finished)
+    frames = iio.imread(tmp_path / "a.mp4", plugin="FFMPEG")
+    assert frames.shape == (12, 30, 40, 3)
+    assert [path.name for path in tmp_path.glob("*.mp4")] == ["a.mp4"]
+
+
+def test_a_cancelled_video_leaves_nothing_behind(listener: Listener, tmp_path: Path) -> None:
+    views = orbit_path(opened(listener).home, np.zeros(3), np.array([0, -1.0, 0]), 5000, (0.3, 0.1))
+    listener.engine.send(p.Export(views, tmp_path / "a.mp4", 24))
+    listener.until(p.ExportProgress)
+    listener.engine.send(p.CancelExport())
+    listener.until(p.ExportProgress, lambda e: e.cancelled)
+    assert list(tmp_path.glob("*.mp4")) + list(tmp_path.glob(".*.mp4")) == []
+
+
+def test_a_video_that_cannot_be_written_says_why_and_the_engine_lives_on(listener: Listener, tmp_path: Path) -> None:
+    home = opened(listener).home
+    listener.engine.send(p.Export((View(home, 0.5),), tmp_path / "a.avi"))
+    failed = listener.until(p.Failed)
+    assert isinstance(failed, p.Failed)
+    assert "a.avi" in failed.message
+    listener.engine.send(p.Draw(View(home, 0.5)))
+    listener.until(p.Drawn)
+
+
+def test_an_error_in_training_becomes_an_event_and_the_view_still_works(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = opened(listener).home
+
+    def broken(trainer: Trainer) -> None:
+        raise RuntimeError("the sky fell")
+
+    monkeypatch.setattr(Trainer, "step", broken)
+    listener.engine.send(p.Train())
+    failed = listener.until(p.Failed)
+    assert isinstance(failed, p.Failed)
+    assert "the sky fell" in failed.message
+    assert "Traceback" in failed.detail
+    listener.until(p.Paused)
+    listener.engine.send(p.Draw(View(home, 0.5)))
+    listener.until(p.Drawn)
+
+
+def test_evaluation_measures_the_held_out_camera(listener: Listener) -> None:
+    opened(listener)
+    listener.engine.send(p.Evaluate())
+    evaluated = listener.until(p.Evaluated)
+    assert isinstance(evaluated, p.Evaluated)
+    assert evaluated.split == "test"
+    assert 3 < evaluated.psnr < 60
+
+
+def test_closing_while_training_saves(listener: Listener, tmp_path: Path) -> None:
+    opened(listener)
+    listener.engine.send(p.Train())
+    listener.until(p.Progress, lambda e: e.step >= 5)
+    assert listener.engine.close()
+    assert load_checkpoint(tmp_path / "run").step >= 5
+    assert "engine" not in [t.name for t in threading.enumerate()]
+
+
+def test_closing_without_training_writes_nothing(listener: Listener, tmp_path: Path) -> None:
+    opened(listener)
+    assert listener.engine.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_opens_at_its_newest_checkpoint(listener: Listener, tmp_path: Path) -> None:
+    opened(listener)
+    listener.engine.send(p.Train(until=7))
+    listener.until(p.Paused)
+    listener.engine.send(p.Save())
+    listener.until(p.Saved)
+    again = Engine(tmp_path / "run")
+    again.start()
+    event = opened(Listener(again))
+    assert (event.step, event.steps) == (7, 400)
+    assert again.close()
+    assert len(checkpoint_folders(tmp_path / "run")) == 1
+
+
+def test_a_source_that_does_not_exist_becomes_a_sentence(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "nowhere")
+    engine.start()
+    failed = Listener(engine).until(p.Failed)
+    assert isinstance(failed, p.Failed)
+    assert "nowhere" in failed.message
+    assert engine.close()

@@ -1,0 +1,161 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from renderer.errors import InputError
+from tests.tiny import tiny_dataset
+from training import run as run_module
+from training.config import DensifyConfig, SceneConfig, TrainConfig, resolved
+from training.evaluation import evaluation_report, spread
+from training.initialise import farthest_points, initial_gaussians, neighbour_spacing, scene_extent
+from training.metrics import Perceptual
+from training.run import Run, pick_device
+from training.trainer import Trainer
+
+CONFIG = TrainConfig(
+    steps=40,
+    scene=SceneConfig(points=40),
+    densify=DensifyConfig(start=100, stop=29_000, interval=10, opacity_reset=15_000, gradient=1e-5, max_gaussians=60),
+)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs open the tiny clip whatever they are asked for."""
+    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
+
+
+def test_training_brings_the_pictures_closer() -> None:
+    trainer = Trainer(tiny_dataset(), resolved(replace(CONFIG, steps=150), "cpu"))
+    reports = [trainer.step() for _ in range(150)]
+    first, last = (np.mean([r.psnr for r in part]) for part in (reports[:10], reports[-10:]))
+    assert last > first + 5
+    assert trainer.finished
+    assert np.mean([r.loss for r in reports[-10:]]) < np.mean([r.loss for r in reports[:10]])
+
+
+def test_a_resumed_run_gives_the_numbers_of_an_uninterrupted_one(tiny: None, tmp_path: Path) -> None:
+    whole = Run.create("tiny", CONFIG, tmp_path / "whole")
+    whole.begin()
+    expected = [whole.step() for _ in range(40)]
+
+    part = Run.create("tiny", CONFIG, tmp_path / "part")
+    part.begin()
+    for _ in range(17):
+        part.step()
+    part.save()
+    for _ in range(5):
+        part.step()  # lost: the process ends before the next checkpoint
+    resumed = Run.open(tmp_path / "part")
+    assert resumed.trainer.done == 17
+    assert [resumed.step() for _ in range(23)] == expected[17:]
+    for name, value in whole.trainer.gaussians.parameters.items():
+        assert torch.equal(value, resumed.trainer.gaussians.parameters[name]), name
+    assert len(whole.trainer.gaussians) > 40  # the test means little without densification
+    assert (tmp_path / "whole" / "metrics.jsonl").read_text() == (tmp_path / "part" / "metrics.jsonl").read_text()
+
+
+def test_every_training_picture_is_used_once_per_epoch() -> None:
+    trainer = Trainer(tiny_dataset(), resolved(CONFIG, "cpu"))
+    seen = []
+    for _ in range(8):
+        seen += trainer._next_shots()
+        trainer.done += 1
+    assert sorted(seen) == trainer.dataset.indices("train")
+
+
+def test_harmonics_come_on_one_level_at_a_time() -> None:
+    trainer = Trainer(tiny_dataset(), resolved(replace(CONFIG, steps=30, sh_interval=3000), "cpu"))
+    levels = []
+    for _ in range(20):
+        trainer.step()
+        levels.append(trainer.gaussians.sh_level)
+    assert levels[:10] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
+    assert max(levels) == 5
+
+
+def test_the_first_gaussians_are_those_of_the_paper() -> None:
+    dataset = tiny_dataset()
+    g = initial_gaussians(dataset, SceneConfig(points=40, time_span=10.0), seed=0)
+    assert torch.sigmoid(g.opacities).mean().item() == pytest.approx(0.1)
+    assert torch.exp(g.time_scales).mean().item() == pytest.approx(2**0.5)  # sqrt(T / 5)
+    assert g.times.min() < 0 or g.times.max() > 10 or (g.times.min() >= -1 and g.times.max() <= 11)
+    assert g.velocities().abs().max() == 0
+    spacing = neighbour_spacing(dataset.points.points)  # type: ignore[union-attr]
+    torch.testing.assert_close(torch.exp(g.scales[:, 0]), torch.from_numpy(spacing))
+
+
+def test_spacing_is_the_root_mean_square_of_three_neighbours() -> None:
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3], [50, 0, 0]], np.float32)
+    assert neighbour_spacing(points)[0] == pytest.approx(((1 + 4 + 9) / 3) ** 0.5)
+
+
+def test_farthest_points_cover_a_cloud() -> None:
+    points = np.stack([np.linspace(0, 1, 101), np.zeros(101), np.zeros(101)], axis=1).astype(np.float32)
+    assert sorted(farthest_points(points, 5, first=0)) == [0, 25, 50, 75, 100]
+
+
+def test_the_extent_of_a_still_camera_follows_the_depth() -> None:
+    dataset = tiny_dataset()
+    moving = scene_extent(dataset)
+    still = replace(dataset, shots=[replace(s, camera=dataset.shots[0].camera) for s in dataset.shots])
+    centers = np.stack([dataset.shots[i].camera.center for i in dataset.indices("train")])
+    assert moving == pytest.approx(1.1 * np.linalg.norm(centers - centers.mean(0), axis=1).max())
+    assert scene_extent(still) == pytest.approx(0.1 * 2 / (1 / 1.0 + 1 / 6.0))
+
+
+def test_the_held_out_camera_is_measured_and_the_input_beside_it(tiny: None, tmp_path: Path) -> None:
+    run = Run.create("tiny", CONFIG, tmp_path / "run")
+    report = evaluation_report(run.trainer.gaussians, run.dataset, Perceptual.load(), train_limit=2)
+    views = report["views"]
+    assert isinstance(views, list)
+    assert [v["camera"] for v in views if v["split"] == "test"] == ["middle"] * 4
+    assert len([v for v in views if v["split"] == "train"]) == 2
+    assert report["mean_of"] == "test"
+    mean = report["mean"]
+    assert isinstance(mean, dict)
+    assert mean["psnr"] == pytest.approx(np.mean([v["psnr"] for v in views if v["split"] == "test"]))
+
+
+def test_spread_takes_both_ends() -> None:
+    assert spread(range(10), 3) == [0, 4, 9]
+    assert spread(range(2), 5) == [0, 1]
+
+
+def test_nothing_is_written_before_a_run_begins(tiny: None, tmp_path: Path) -> None:
+    Run.create("tiny", CONFIG, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_not_overwritten_unasked(tiny: None, tmp_path: Path) -> None:
+    Run.create("tiny", CONFIG, tmp_path / "run").begin()
+    with pytest.raises(InputError, match="--resume"):
+        Run.create("tiny", CONFIG, tmp_path / "run")
+    Run.create("tiny", CONFIG, tmp_path / "run", overwrite=True).begin()
+
+
+def test_a_folder_with_other_files_is_left_alone(tiny: None, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not a run"):
+        Run.create("tiny", CONFIG, tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_run_description_that_is_broken_is_named(tiny: None, tmp_path: Path) -> None:
+    Run.create("tiny", CONFIG, tmp_path / "run").begin()
+    path = tmp_path / "run" / "run.json"
+    for change in ({"method": "magic"}, {"changes": {"nonsense": 1}}, {"format": 99}):
+        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+        with pytest.raises(InputError, match="run"):
+            Run.open(tmp_path / "run")
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    assert pick_device("auto") == "cpu"
+    for name in ("cuda", "tpu"):
+        with pytest.raises(InputError, match="--device"):
+            pick_device(name)
