@@ -118,7 +118,9 @@ class ProceduralScene:
             center[1] -= p["hop"] * abs(np.sin(2 * np.pi * turn))
         if "spin" in motion:
             axis = np.array(motion["spin"]["axis"], float)
-            R = Rotation.from_rotvec(2 * np.pi * motion["spin"]["turns"] * turn * axis / np.linalg.norm(axis)).as_matrix()
+            R = Rotation.from_rotvec(
+                2 * np.pi * motion["spin"]["turns"] * turn * axis / np.linalg.norm(axis)
+            ).as_matrix()
         if "pulse" in motion:
             p = motion["pulse"]
             radii = radii * (1 + np.array(p["amplitude"]) * np.sin(2 * np.pi * p["turns"] * turn))
@@ -349,7 +351,11 @@ def _small_motion_shots(recipe: dict[str, Any], width: int, height: int, frames:
     for k in range(frames):
         time = k / max(1, frames - 1)
         sway = np.array([np.sin(2 * np.pi * (0.5 + 0.3 * n) * time + phase[n]) for n in range(6)])
-        offset = np.array([time - 0.5, 0, 0]) * settings["baseline"] + sway[:3] * settings["baseline"] * [0.1, 0.15, 0.1]
+        offset = np.array([time - 0.5, 0, 0]) * settings["baseline"] + sway[:3] * settings["baseline"] * [
+            0.1,
+            0.15,
+            0.1,
+        ]
         shots.append(Shot("hand", _shifted(still, offset, 0.004 * sway[3:]), time, k))
     for n, offset in enumerate(settings["test_offsets"]):
         camera = _shifted(still, np.array(offset), np.zeros(3))

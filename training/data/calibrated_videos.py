@@ -1,0 +1,115 @@
+"""Synchronised videos with a ``cameras.json``: a list of cameras with name, video, width, height, frames, fps, K,
+distortion_k1k2p1p2 and world_to_camera in OpenCV axes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderer.camera import Camera
+from renderer.errors import InputError
+from training.data import poses
+from training.data.dataset import Dataset, Shot
+from training.data.images import VideoFrames, fitted_size, video_info
+from training.data.loading import DataOptions, Report
+
+NEGLIGIBLE_SHIFT = 0.05
+"""Pixels by which distortion may move a corner of the shrunk picture before it is undone."""
+HALF_PIXEL = 0.5
+"""The files' K counts from the centre of the first pixel, ours from its corner."""
+
+
+def open_calibrated_videos(folder: Path, options: DataOptions, report: Report) -> Dataset:
+    """The clip of a folder; with four cameras or more the one nearest to their middle is held out by default."""
+    path = folder / "cameras.json"
+    data = poses.read_json(path)
+    entries = data.get("cameras") if isinstance(data, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"{path}: has no list named cameras; see the README for the layout")
+    shots: list[Shot] = []
+    frames: list[VideoFrames] = []
+    total = min(_number(entry, "frames", path) for entry in entries)
+    used = list(range(0, int(total), options.frame_step))
+    for entry in entries:
+        camera, video = _camera(folder, entry, path, used, options, report)
+        shots += [Shot(str(entry["name"]), camera, k / max(1, len(used) - 1), k) for k in range(len(used))]
+        frames.append(video)
+    names = [str(entry["name"]) for entry in entries]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: two cameras have the same name; rename one")
+    cameras = [shots[n * len(used)].camera for n in range(len(entries))]
+    near, far = poses.depth_range(cameras)
+    source_of = {(s.camera_name, s.frame): divmod(i, len(used)) for i, s in enumerate(shots)}
+    chosen = poses.split_cameras(poses.with_near(shots, near), options, _middle(names, cameras))
+    places = [source_of[s.camera_name, s.frame] for s in chosen]
+    return Dataset(
+        name=folder.resolve().name,
+        source=folder,
+        shots=chosen,
+        read=lambda i: frames[places[i][0]][places[i][1]],
+        duration=used[-1] / _number(entries[0], "fps", path),
+        near=near,
+        far=far,
+        up=poses.mean_up(cameras),
+    )
+
+
+def _camera(
+    folder: Path, entry: dict[str, Any], path: Path, used: list[int], options: DataOptions, report: Report
+) -> tuple[Camera, VideoFrames]:
+    for key in ("name", "video", "width", "height", "K", "world_to_camera"):
+        if not isinstance(entry, dict) or key not in entry:
+            raise InputError(f"{path}: a camera has no {key}; see the README for the layout")
+    name = str(entry["name"])
+    try:
+        K = np.array(entry["K"], float)
+        distortion = np.array(entry.get("distortion_k1k2p1p2", [0, 0, 0, 0]), float)
+    except (TypeError, ValueError):
+        K, distortion = np.zeros(0), np.zeros(0)
+    if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise InputError(f"{path}: K of {name} is not a 3x3 camera matrix; calibrate again")
+    if distortion.shape != (4,) or not np.isfinite(distortion).all():
+        raise InputError(f"{path}: distortion_k1k2p1p2 of {name} is not four numbers; calibrate again")
+    video = folder / str(entry["video"])
+    info = video_info(video)
+    width, height = int(_number(entry, "width", path)), int(_number(entry, "height", path))
+    if (info.width, info.height) != (width, height):
+        raise InputError(f"{video}: is {info.width}x{info.height}, {path.name} says {width}x{height}; correct one")
+    pose = poses.rigid(entry["world_to_camera"], path, name)
+    size = fitted_size(width, height, options.megapixels)
+    camera = Camera(pose, K[0, 0], K[1, 1], K[0, 2] + HALF_PIXEL, K[1, 2] + HALF_PIXEL, width, height).resized(*size)
+    undistort = None
+    if _corner_shift(K, distortion, width, height) * size[0] / width > NEGLIGIBLE_SHIFT:
+        map_x, map_y = cv2.initUndistortRectifyMap(K, distortion, np.eye(3), K, (width, height), cv2.CV_32FC1)
+
+        def undistort(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            return cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR)
+
+    budget = options.cache_bytes // 4
+    return camera, VideoFrames(video, used, size, budget, report, undistort)
+
+
+def _number(entry: dict[str, Any], key: str, path: Path) -> float:
+    value = entry.get(key) if isinstance(entry, dict) else None
+    if not isinstance(value, int | float) or not value > 0:
+        raise InputError(f"{path}: a camera has no {key} above zero; see the README for the layout")
+    return float(value)
+
+
+def _corner_shift(K: NDArray[np.float64], distortion: NDArray[np.float64], width: int, height: int) -> float:
+    """Largest displacement of a corner by the distortion, pixels of the video."""
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], float)
+    straight = cv2.undistortPoints(corners[:, None], K, distortion, P=K)[:, 0]
+    return float(np.linalg.norm(straight - corners, axis=1).max())
+
+
+def _middle(names: list[str], cameras: list[Camera]) -> str | None:
+    """With four cameras or more, the one whose viewing direction is nearest to the mean of the others'."""
+    if len(names) < 4:
+        return None
+    centers = np.stack([c.center for c in cameras])
+    return names[int(np.linalg.norm(centers - centers.mean(0), axis=1).argmin())]

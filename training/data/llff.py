@@ -1,0 +1,33 @@
+"""LLFF's ``poses_bounds.npy`` with a folder of pictures: row i is a flattened (3, 5) camera-to-world matrix with axes
+down, right, back and a last column height, width, focal length, then the near and the far depth of picture i."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from renderer.errors import InputError
+from training.data.dataset import Dataset
+from training.data.loading import DataOptions
+from training.data.moving_camera import moving_camera
+
+FPS = 15.0
+"""The layout says nothing of time; this is what such clips are shown at."""
+
+
+def open_llff(folder: Path, options: DataOptions) -> Dataset:
+    """One moving camera: picture k is frame k of the clip."""
+    path = folder / "poses_bounds.npy"
+    try:
+        table = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as problem:
+        raise InputError(f"{path}: not readable as a NumPy array ({problem}); restore it") from None
+    if not isinstance(table, np.ndarray) or table.ndim != 2 or table.shape[1] != 17:
+        raise InputError(f"{path}: is not a table of 17 numbers per picture; restore it")
+    if not np.issubdtype(table.dtype, np.number):
+        raise InputError(f"{path}: does not hold numbers; restore it")
+    matrices = table[:, :15].reshape(-1, 3, 5).astype(np.float64)
+    down, right, back, center, sizes = (matrices[:, :, k] for k in range(5))
+    c2w = np.stack([right, down, -back, center], axis=2)
+    return moving_camera(path, c2w, sizes, table[:, 15:].astype(np.float64), options, FPS)

@@ -1,0 +1,105 @@
+"""Opening a clip: what layout a folder has is seen from what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from renderer.errors import InputError
+from training.data.dataset import Dataset
+
+Report = Callable[[str], None]
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm"}
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How a clip is read."""
+
+    megapixels: float = 0.13
+    """Pictures are shrunk to at most so many million pixels."""
+    cameras: tuple[str, ...] = ()
+    """Train on these cameras only (names); by default on all that are not held out."""
+    holdout: tuple[str, ...] = ()
+    """Cameras never trained on, measured instead; by default one of four or more, and every eighth frame of a single
+    moving camera. The word none holds out nothing."""
+    train_frames: tuple[int, ...] = ()
+    """First and last frame (from 0) to train on, of a single moving camera; the frames outside are held out."""
+    test_frames: tuple[int, ...] = ()
+    """First and last frame (from 0) to measure, of a single moving camera; with train_frames."""
+    frame_step: int = 1
+    """Use every so manieth frame."""
+    cache_megabytes: int = 2000
+    """Memory for pictures; more goes to a temporary file or is read again."""
+
+    @property
+    def cache_bytes(self) -> int:
+        """The budget in bytes."""
+        return self.cache_megabytes * 1_000_000
+
+
+def open_dataset(source: str | Path, options: DataOptions, report: Report = lambda text: None) -> Dataset:
+    """The clip in a folder, or the procedural one for ``demo``, ``demo:sparse``, ``demo:small-motion``.
+
+    Raises InputError, one sentence, for a folder that is not understood or is damaged.
+    """
+    check_options(options)
+    if str(source).split(":")[0] == "demo":
+        return _demo(str(source), options, report)
+    folder = Path(source)
+    if not folder.exists():
+        raise InputError(f"{folder}: no such folder; give the folder of a clip, or demo")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: a file; give the folder of a clip with its cameras")
+    report(f"Opening {folder.name}")
+    if (folder / "cameras.json").is_file():
+        from training.data.calibrated_videos import open_calibrated_videos
+
+        return open_calibrated_videos(folder, options, report)
+    if (folder / "poses_bounds.npy").is_file():
+        from training.data.llff import open_llff
+
+        return open_llff(folder, options)
+    if (folder / "precomputed.json").is_file():
+        from training.data.posed_frames import open_posed_frames
+
+        return open_posed_frames(folder, options)
+    raise InputError(_not_understood(folder))
+
+
+def check_options(options: DataOptions) -> None:
+    """InputError for values that cannot be."""
+    if not 0.0001 <= options.megapixels <= 100:
+        raise InputError(f"--data.megapixels {options.megapixels:g}: give a number between 0.0001 and 100")
+    if options.frame_step < 1:
+        raise InputError(f"--data.frame-step {options.frame_step}: give 1 or more")
+    for name, span in (("train", options.train_frames), ("test", options.test_frames)):
+        if span and (len(span) != 2 or not 0 <= span[0] <= span[1]):
+            raise InputError(f"--data.{name}-frames {' '.join(map(str, span))}: give the first and the last frame")
+
+
+def _demo(source: str, options: DataOptions, report: Report) -> Dataset:
+    from training.data.images import fitted_size
+    from training.data.procedural import procedural_dataset
+
+    preset = source.partition(":")[2] or "sparse"
+    if preset not in ("sparse", "small-motion"):
+        raise InputError(f"{source}: the demo scenes are demo:sparse and demo:small-motion")
+    report("Ray-tracing the demo scene")
+    width, height = fitted_size(288, 216, options.megapixels)
+    frames = max(2, 24 // options.frame_step)
+    return procedural_dataset(preset, width=width, height=height, frames=frames)  # type: ignore[arg-type]
+
+
+def _not_understood(folder: Path) -> str:
+    names = {p.suffix.lower() for p in (*folder.iterdir(), *(folder / "images").glob("*"))}
+    if names & IMAGE_SUFFIXES:
+        return (
+            f"{folder}: pictures without camera poses; add poses_bounds.npy (LLFF) or precomputed.json beside them, "
+            "for example from COLMAP"
+        )
+    if names & VIDEO_SUFFIXES:
+        return f"{folder}: videos without a calibration; add cameras.json with each camera's K and world_to_camera"
+    return f"{folder}: no clip found; expected cameras.json with videos, or poses_bounds.npy or precomputed.json with images"

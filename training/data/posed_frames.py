@@ -1,0 +1,33 @@
+"""One moving camera with a ``precomputed.json``: ``poses`` (F, 3, 5) camera-to-world in OpenGL axes with a last column
+height, width, focal length, and ``bds`` (F, 2) near and far depths; pictures in ``images``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from renderer.camera import OPENGL_TO_OPENCV
+from renderer.errors import InputError
+from training.data import poses
+from training.data.dataset import Dataset
+from training.data.loading import DataOptions
+from training.data.moving_camera import moving_camera
+
+FPS = 30.0
+"""The layout says nothing of time."""
+
+
+def open_posed_frames(folder: Path, options: DataOptions) -> Dataset:
+    """The clip of a folder."""
+    path = folder / "precomputed.json"
+    data = poses.read_json(path)
+    try:
+        matrices, bounds = np.array(data["poses"], float), np.array(data["bds"], float)
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path}: poses or bds are missing or not numbers; restore it") from None
+    F = len(matrices)
+    if matrices.shape != (F, 3, 5) or bounds.shape != (F, 2) or F == 0:
+        raise InputError(f"{path}: poses and bds have shapes {matrices.shape} and {bounds.shape}; restore it")
+    c2w = matrices[:, :, :4] @ OPENGL_TO_OPENCV
+    return moving_camera(path, c2w, matrices[:, :, 4], bounds, options, FPS)
