@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 from tqdm import tqdm
-from training.metrics import Perceptual
 
 from app import ray_plot
 from app.engine import home_camera
@@ -30,6 +29,7 @@ from training.checkpoint import is_run, write_json
 from training.config import PRESETS, TrainConfig
 from training.data.dataset import Dataset
 from training.evaluation import evaluation_report
+from training.metrics import Perceptual
 from training.run import Run, pick_device
 
 JsonFile = Annotated[Path | None, tyro.conf.arg(name="json", metavar="F")]
@@ -215,7 +215,13 @@ class Demo:
         say("  metrics.json  and metrics.txt, the scores")
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"train": Train, "evaluate": Evaluate, "render": Render, "inspect": Inspect, "demo": Demo}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "train": Train,
+    "evaluate": Evaluate,
+    "render": Render,
+    "inspect": Inspect,
+    "demo": Demo,
+}
 Command = Train | Evaluate | Render | Inspect | Demo
 
 # ------------------------------------------------------------------------------------------- the work

@@ -1,7 +1,7 @@
 """How fast the CPU splatter is: ``python -m benchmarks.splat_cpu [--json F]``.
 
-A random scene of flat-on Gaussians: positions uniform over the image, standard deviation log-normal around 1, 2 or 3.3 pixels
-(sigma 0.3 in the log), uniform opacities, depths and colours. Medians over the rounds, in milliseconds.
+A random scene of round Gaussians: positions uniform over the image, standard deviation log-normal around 1, 2 or 3.3
+pixels (sigma 0.3 in the log), uniform opacities, depths and colours. Medians over the rounds, in milliseconds.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 import numba
 
-numba.config.THREADING_LAYER = "threadsafe"
+numba.config.THREADING_LAYER = "threadsafe"  # type: ignore[attr-defined]
 
 KERNEL: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy", "cache": True}
 """Options of a serial kernel: releases the GIL so that the window lives on, and is compiled once per machine."""

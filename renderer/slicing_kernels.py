@@ -25,7 +25,7 @@ C31, C30 = F(math.sqrt(21 / (32 * math.pi))), F(math.sqrt(7 / (16 * math.pi)))
 
 
 @njit(**INLINE)
-def _quaternion_matrices(left, right, L, R):  # type: ignore[no-untyped-def]
+def _quaternion_matrices(left, right, L, R):
     """Fill L(left) and R(right) of the normalised quaternions; returns the two norms."""
     nl = math.sqrt(left[0] ** 2 + left[1] ** 2 + left[2] ** 2 + left[3] ** 2)
     nr = math.sqrt(right[0] ** 2 + right[1] ** 2 + right[2] ** 2 + right[3] ** 2)
@@ -44,7 +44,7 @@ def _quaternion_matrices(left, right, L, R):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _activate(raw, softplus):  # type: ignore[no-untyped-def]
+def _activate(raw, softplus):
     """A standard deviation."""
     if softplus:
         return max(raw, F(0)) + math.log1p(math.exp(-abs(raw)))
@@ -52,7 +52,7 @@ def _activate(raw, softplus):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _factor(i, scales, time_scales, softplus, L, R, A, s):  # type: ignore[no-untyped-def]
+def _factor(i, scales, time_scales, softplus, L, R, A, s):
     """Fill the rotation A, with both axes of L R reversed, and the four standard deviations s."""
     for row in range(4):
         for column in range(4):
@@ -66,7 +66,7 @@ def _factor(i, scales, time_scales, softplus, L, R, A, s):  # type: ignore[no-un
 
 
 @njit(**INLINE)
-def _covariance_tt(A, s):  # type: ignore[no-untyped-def]
+def _covariance_tt(A, s):
     total = F(0)
     for k in range(4):
         total += (A[3, k] * s[k]) ** 2
@@ -74,7 +74,7 @@ def _covariance_tt(A, s):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _basis(x, y, z, count, B):  # type: ignore[no-untyped-def]
+def _basis(x, y, z, count, B):
     """The first ``count`` real harmonics of a unit direction."""
     B[0] = F(SH_C0)
     if count > 1:
@@ -94,7 +94,7 @@ def _basis(x, y, z, count, B):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _basis_backward(x, y, z, count, g):  # type: ignore[no-untyped-def]
+def _basis_backward(x, y, z, count, g):
     """Gradient of the direction from that of the harmonics g (16,)."""
     vx, vy, vz = F(0), F(0), F(0)
     if count > 1:
@@ -118,7 +118,7 @@ def _basis_backward(x, y, z, count, g):  # type: ignore[no-untyped-def]
 
 
 @njit(**PARALLEL)
-def alive(times, scales, time_scales, left, right, t, softplus):  # type: ignore[no-untyped-def]
+def alive(times, scales, time_scales, left, right, t, softplus):
     """(N,) whether the temporal weight at ``t`` is above the threshold."""
     N = times.shape[0]
     flags = np.zeros(N, np.bool_)
@@ -134,7 +134,7 @@ def alive(times, scales, time_scales, left, right, t, softplus):  # type: ignore
 
 
 @njit(**PARALLEL)
-def forward(  # type: ignore[no-untyped-def]
+def forward(
     ids, positions, times, scales, time_scales, left, right, opacities, sh_dc, sh_rest,
     t, center, span, softplus, degree_count, orders,
 ):  # fmt: skip
@@ -186,7 +186,7 @@ def forward(  # type: ignore[no-untyped-def]
 
 
 @njit(**PARALLEL)
-def backward(  # type: ignore[no-untyped-def]
+def backward(
     ids, positions, times, scales, time_scales, left, right, opacities, sh_dc, sh_rest,
     t, center, span, softplus, degree_count, orders,
     colors, v_means, v_covariances, v_alphas, v_colors,
@@ -301,7 +301,7 @@ def backward(  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _quaternions_backward(i, L, R, V, nl, nr, scratch, g_left, g_right):  # type: ignore[no-untyped-def]
+def _quaternions_backward(i, L, R, V, nl, nr, scratch, g_left, g_right):
     """Gradients of both raw quaternions from the gradient V of L R."""
     for a in range(4):  # of L: V R^T
         for k in range(4):

@@ -20,7 +20,9 @@ def optimizer_of(gaussians: Gaussians) -> GaussianOptimizer:
 
 def sized(scale: list[float]) -> Gaussians:
     g = random_gaussians(len(scale))
-    return g.with_parameters({"scales": torch.log(torch.tensor(scale))[:, None].repeat(1, 3), "opacities": torch.ones(len(scale), 1)})
+    return g.with_parameters(
+        {"scales": torch.log(torch.tensor(scale))[:, None].repeat(1, 3), "opacities": torch.ones(len(scale), 1)}
+    )
 
 
 def run_round(optimizer: GaussianOptimizer, pull: list[float], config: DensifyConfig, **options: bool) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-
 from renderer.errors import InputError
 from renderer.paths import focus_point, input_path, load_path, orbit_path, save_path, sway_angles
 from tests.tiny import camera_at
@@ -81,17 +80,21 @@ def test_a_path_of_nerfstudio_uses_opengl_axes(tmp_path: Path) -> None:
     assert z[0] == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"camera_path": [], "render_width": 8, "render_height": 8}',
-     '{"camera_path": [{"camera_to_world": [1, 2], "fov": 50}], "render_width": 8, "render_height": 8}',
-     '{"camera_path": [{"camera_to_world": [0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0], "fov": 50}], "render_width": 8, "render_height": 8}'],
-)  # fmt: skip
+SINGULAR = [0] * 16
+BROKEN = [
+    "",
+    "[]",
+    "{}",
+    json.dumps({"camera_path": [], "render_width": 8, "render_height": 8}),
+    json.dumps({"camera_path": [{"camera_to_world": [1, 2], "fov": 50}], "render_width": 8, "render_height": 8}),
+    json.dumps({"camera_path": [{"camera_to_world": SINGULAR, "fov": 50}], "render_width": 8, "render_height": 8}),
+]
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_a_broken_path_is_named_in_one_sentence(tmp_path: Path, text: str) -> None:
     file = tmp_path / "broken.json"
     file.write_text(text)
     with pytest.raises(InputError, match=r"broken\.json") as caught:
         load_path(file, near=0.01)
     assert "\n" not in str(caught.value)
-
-

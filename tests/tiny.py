@@ -28,9 +28,12 @@ def random_gaussians(count: int, seed: int = 0, time_span: float = 1.0) -> Gauss
         return torch.randn(*shape, generator=generator)
 
     g = gaussians_from_points(
-        0.5 * normal(count, 3), torch.rand(count, 3, generator=generator), torch.rand(count, generator=generator) * time_span,
-        torch.full((count,), 0.15), time_span,
-    )  # fmt: skip
+        points=0.5 * normal(count, 3),
+        colors=torch.rand(count, 3, generator=generator),
+        times=torch.rand(count, generator=generator) * time_span,
+        spacing=torch.full((count,), 0.15),
+        time_span=time_span,
+    )
     return g.with_parameters(
         {
             "scales": g.scales + 0.3 * normal(count, 3),

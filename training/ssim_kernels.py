@@ -16,7 +16,7 @@ C1, C2 = F(0.01**2), F(0.03**2)
 
 
 @njit(**INLINE)
-def _along(row, window, padded, out):  # type: ignore[no-untyped-def]
+def _along(row, window, padded, out):
     """Blur one row (3 W,) over its pixels; ``padded`` is 30 longer, with zeros at both ends."""
     n = row.shape[0]
     for j in range(n):
@@ -29,7 +29,7 @@ def _along(row, window, padded, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _across(maps, m, y, window, out):  # type: ignore[no-untyped-def]
+def _across(maps, m, y, window, out):
     """Blur over the rows of map m at row y."""
     height, n = maps.shape[1], maps.shape[2]
     for j in range(n):
@@ -43,7 +43,7 @@ def _across(maps, m, y, window, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**PARALLEL)
-def ssim_with_gradient(x, y, window):  # type: ignore[no-untyped-def]
+def ssim_with_gradient(x, y, window):
     """The mean similarity of two pictures (H, 3 W) and its gradient with respect to ``x``."""
     height, n = x.shape
     moments = np.empty((5, height, n), np.float32)

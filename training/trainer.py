@@ -115,7 +115,8 @@ class Trainer:
             self.optimizer.set_sh_level(level)
 
     def _regularisers(self) -> Tensor | float:
-        weights, total = self.config.loss, 0.0
+        weights = self.config.loss
+        total: Tensor | float = 0.0
         if weights.rigid:
             total = total + weights.rigid * rigid_loss(self.gaussians)
         if weights.motion:

@@ -44,7 +44,7 @@ def _screen_covariance(camera, x, y, z, R, cov):
 
 
 @njit(**PARALLEL)
-def project(means, covariances, opacities, pose, camera, offsets, tile):  # type: ignore[no-untyped-def]
+def project(means, covariances, opacities, pose, camera, offsets, tile):
     """Project M splats.
 
     ``pose`` (4, 4), ``camera`` (7,) float32, ``offsets`` (M, 2) or (0, 2), ``tile`` pixels. Returns ``screen``
@@ -87,7 +87,7 @@ def project(means, covariances, opacities, pose, camera, offsets, tile):  # type
 
 
 @njit(**PARALLEL)
-def project_backward(means, covariances, pose, camera, radii, v_screen, v_pose_parts):  # type: ignore[no-untyped-def]
+def project_backward(means, covariances, pose, camera, radii, v_screen, v_pose_parts):
     """Gradients of the means (M, 3) and covariances (M, 6) from those of ``screen`` (M, 6).
 
     ``v_pose_parts`` (P, 12) receives the gradient of the pose's upper three rows, one part per range of splats, or

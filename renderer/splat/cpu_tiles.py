@@ -36,7 +36,7 @@ LOWEST_EXPONENT = F(-24)
 
 
 @njit(**INLINE)
-def _exp2(y):  # type: ignore[no-untyped-def]
+def _exp2(y):
     """2 to the power of y in [-24, 1], relative error below 1e-7: a polynomial of degree five and an exponent shift."""
     k = np.floor(y)
     f = y - k
@@ -46,7 +46,7 @@ def _exp2(y):  # type: ignore[no-untyped-def]
 
 
 @njit(**KERNEL)
-def sort_by_depth(screen, radii):  # type: ignore[no-untyped-def]
+def sort_by_depth(screen, radii):
     """Rows (K,) int32 of the splats that are drawn, nearest first and stable: a radix sort of the depths' bits."""
     M = screen.shape[0]
     rows = np.empty(M, np.int32)
@@ -75,7 +75,7 @@ def sort_by_depth(screen, radii):  # type: ignore[no-untyped-def]
 
 
 @njit(**PARALLEL)
-def gather(rows, screen, opacities, colors):  # type: ignore[no-untyped-def]
+def gather(rows, screen, opacities, colors):
     """The ``geometry`` (K, 10) of the sorted splats."""
     geometry = np.empty((rows.shape[0], 10), np.float32)
     for k in prange(rows.shape[0]):
@@ -91,7 +91,7 @@ def gather(rows, screen, opacities, colors):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _reaches(geometry, k, column, row):  # type: ignore[no-untyped-def]
+def _reaches(geometry, k, column, row):
     """Whether alpha can reach the threshold at a pixel centre of a tile: the exponent is largest where the ellipse
     through a point of the rectangle of pixel centres is smallest, at the centre or on an edge that faces it."""
     x0, y0 = F(column * TILE) + F(0.5) - geometry[k, 0], F(row * TILE) + F(0.5) - geometry[k, 1]
@@ -113,7 +113,7 @@ def _reaches(geometry, k, column, row):  # type: ignore[no-untyped-def]
 
 
 @njit(**PARALLEL)
-def bin_splats(rows, boxes, geometry, columns, tile_rows):  # type: ignore[no-untyped-def]
+def bin_splats(rows, boxes, geometry, columns, tile_rows):
     """Which splats reach which tile, nearest first.
 
     Returns ``starts`` (tiles + 1,) into ``pairs`` (capacity,) int32, places in ``geometry``, and ``counts`` (tiles,):
@@ -151,7 +151,7 @@ def bin_splats(rows, boxes, geometry, columns, tile_rows):  # type: ignore[no-un
 
 
 @njit(**PARALLEL)
-def blend(geometry, starts, counts, pairs, width, height):  # type: ignore[no-untyped-def]
+def blend(geometry, starts, counts, pairs, width, height):
     """Front to back over each tile: (H, W, 5) red, green, blue, depth and opacity without a background."""
     columns = (width + TILE - 1) // TILE
     image = np.zeros((height, width, 5), np.float32)
@@ -191,7 +191,7 @@ def blend(geometry, starts, counts, pairs, width, height):  # type: ignore[no-un
 
 
 @njit(**PARALLEL)
-def blend_backward(geometry, starts, counts, pairs, image, v_image):  # type: ignore[no-untyped-def]
+def blend_backward(geometry, starts, counts, pairs, image, v_image):
     """Sums (capacity, 10) per pair (see ``GRADIENTS``) from the image without a background and its gradient, both
     (H, W, 5).
 
@@ -259,7 +259,7 @@ def blend_backward(geometry, starts, counts, pairs, image, v_image):  # type: ig
 
 
 @njit(**PARALLEL)
-def gather_backward(rows, geometry, starts, counts, pairs, sums, M):  # type: ignore[no-untyped-def]
+def gather_backward(rows, geometry, starts, counts, pairs, sums, M):
     """Add the pairs up: gradients of ``screen`` (M, 6), opacities (M,) and colours (M, 3)."""
     K = rows.shape[0]
     total = np.zeros((K, GRADIENTS), np.float32)

@@ -87,7 +87,7 @@ def _camera(
         map_x, map_y = cv2.initUndistortRectifyMap(K, distortion, np.eye(3), K, (width, height), cv2.CV_32FC1)
 
         def undistort(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            return cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR)
+            return cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR)  # type: ignore[return-value]
 
     budget = options.cache_bytes // 4
     return camera, VideoFrames(video, used, size, budget, report, undistort)

@@ -33,7 +33,7 @@ def read_image(path: Path) -> Image:
     data = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     if data is None:
         raise InputError(f"{path}: not readable as a picture; restore it")
-    return data
+    return data  # type: ignore[return-value]
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -56,7 +56,7 @@ def shrunk(image: Image, size: tuple[int, int]) -> Image:
     """The picture at (width, height), averaging what falls together."""
     if (image.shape[1], image.shape[0]) == size:
         return image
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 class FileFrames:
@@ -116,7 +116,7 @@ class VideoFrames:
         if math.prod(shape) <= self._budget:
             data = np.empty(shape, np.uint8)
         else:
-            data = np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=shape)
+            data = np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=shape)  # noqa: SIM115 (closed with the array)
         wanted = {frame: k for k, frame in enumerate(self._frames)}
         found = 0
         for frame, image in enumerate(_decoded(self._path)):

@@ -102,4 +102,7 @@ def _not_understood(folder: Path) -> str:
         )
     if names & VIDEO_SUFFIXES:
         return f"{folder}: videos without a calibration; add cameras.json with each camera's K and world_to_camera"
-    return f"{folder}: no clip found; expected cameras.json with videos, or poses_bounds.npy or precomputed.json with images"
+    return (
+        f"{folder}: no clip found; expected cameras.json with videos, or poses_bounds.npy or precomputed.json with "
+        "a folder of images"
+    )

@@ -47,7 +47,7 @@ def moving_camera(
         # the focal length belongs to the size in the file, which may differ from the pictures' own
         camera = Camera(world_to_camera, focal, focal, width / 2, height / 2, int(width), int(height))
         shots.append(Shot("camera", camera.resized(*fitted), k / max(1, len(used) - 1), k))
-    near, far = float(bounds[:, 0].min()), float(bounds[:, 1].max())
+    near, far = float(np.percentile(bounds[:, 0], 5)), float(np.percentile(bounds[:, 1], 95))
     chosen = poses.split_frames(poses.with_near(shots, near), options)
     frames = FileFrames([files[used[s.frame]] for s in chosen], fitted, options.cache_bytes)
     return Dataset(

@@ -70,7 +70,7 @@ class ProceduralScene:
     def render(self, camera: Camera, time: float) -> GroundTruth:
         """The exact picture of a camera at a time in [0, 1]."""
         shape = (camera.height, camera.width)
-        hits, _, directions = self._trace(camera, time, (0.5, 0.5))
+        hits, _, _ = self._trace(camera, time, (0.5, 0.5))
         color = np.zeros((camera.height * camera.width, 3))
         for offset in SUBSAMPLES:
             sample, origin, rays = self._trace(camera, time, offset)
@@ -384,8 +384,9 @@ def _sparse_points(dataset: Dataset, truths: _Truths, seed: int) -> PointCloud:
         shot, truth = dataset.shots[index], truths[index]
         n = POINTS // len(chosen)
         xs, ys = rng.integers(0, shot.camera.width, n), rng.integers(0, shot.camera.height, n)
-        depths = truth.depth[ys, xs] * (1 + POINT_NOISE * rng.normal(size=n))
-        points.append(shot.camera.unproject(np.stack([xs, ys], axis=1) + 0.5, depths))
+        depths = np.asarray(truth.depth[ys, xs] * (1 + POINT_NOISE * rng.normal(size=n)), np.float64)
+        pixels = np.stack([xs, ys], axis=1).astype(np.float64) + 0.5
+        points.append(shot.camera.unproject(pixels, depths))
         colors.append(truth.color[ys, xs])
         times.append(np.where(truth.moving[ys, xs], shot.time, rng.uniform(0, 1, n)))
     return PointCloud(*(np.concatenate(part).astype(np.float32) for part in (points, colors, times)))

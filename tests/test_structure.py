@@ -1,0 +1,82 @@
+"""The house's rules, read off the imports."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = {"app": 3, "training": 2, "renderer": 1, "shaders": 0, "assets": 0}
+FILES = sorted(p for package in LAYERS for p in (ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path, only_at_start: bool = False) -> Iterator[str]:
+    """Modules that a file imports; with ``only_at_start`` those outside functions."""
+    tree = ast.parse(path.read_text())
+    inside = set()
+    if only_at_start:
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                inside |= set(ast.walk(function))
+    for node in ast.walk(tree):
+        if node in inside:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    own = LAYERS[path.relative_to(ROOT).parts[0]]
+    for module in imports(path):
+        top = module.partition(".")[0]
+        assert top != "tests", f"imports {module}"
+        if top in LAYERS:
+            assert LAYERS[top] <= own, f"imports {module}"
+
+
+@pytest.mark.parametrize(
+    ("library", "home"), [("OpenGL", "renderer/gl"), ("glfw", "renderer/gl"), ("dearpygui", "app/gui")]
+)
+def test_a_library_is_used_in_one_place(library: str, home: str) -> None:
+    users = {p for p in FILES if any(m.partition(".")[0] == library for m in imports(p))}
+    assert all((ROOT / home) in p.parents for p in users), users
+
+
+def test_one_module_at_most_imports_cupy_and_none_at_start_up() -> None:
+    users = [p for p in FILES if any(m.partition(".")[0] == "cupy" for m in imports(p))]
+    assert len(users) <= 1
+    assert not [p for p in FILES if "cupy" in imports(p, only_at_start=True)]
+
+
+def test_only_the_command_line_prints() -> None:
+    for path in FILES:
+        calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        prints = [n for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
+        assert not prints or path.relative_to(ROOT).as_posix() in ("app/cli.py", "app/gui/main.py"), path
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {}
+    for path in FILES:
+        name = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+        graph[name] = set(imports(path, only_at_start=True))
+    visiting: list[str] = []
+    finished: set[str] = set()
+
+    def visit(module: str) -> None:
+        assert module not in visiting, " -> ".join([*visiting, module])
+        if module in finished or module not in graph:
+            return
+        visiting.append(module)
+        for used in graph[module] - {module}:
+            visit(used)
+        visiting.pop()
+        finished.add(module)
+
+    for module in graph:
+        visit(module)
