@@ -39,7 +39,7 @@ JsonFile = Annotated[Path | None, tyro.conf.arg(name="json", metavar="F")]
 class Train:
     """Learn a scene from a clip."""
 
-    source: tyro.conf.Positional[str]
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATA")]
     """Folder of the clip, or demo, demo:sparse, demo:small-motion."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
     device: str = "auto"
@@ -353,7 +353,8 @@ def parse(arguments: Sequence[str]) -> Command:
 
 def _one_sentence(complaint: str) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", complaint)
-    words = re.sub(r"[\s\u2500-\u257f]+", " ", text).strip()
+    words = re.sub(r"([\s\u2500-\u257f]|-{3,})+", " ", text).strip()
+    words = re.sub(r"\s*For full helptext.*$", "", words)
     words = re.sub(r"^(Parsing error|Required options|Unrecognized options)\s*", "", words)
     return (words or "the arguments make no sense") + " (dynview --help lists them)"
 

@@ -37,6 +37,8 @@ class Camera:
             raise ValueError(f"world_to_camera has shape {pose.shape}, expected (4, 4)")
         pose.setflags(write=False)
         object.__setattr__(self, "world_to_camera", pose)
+        for name in ("fx", "fy", "cx", "cy", "near"):
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Camera) and self._key() == other._key()

@@ -91,7 +91,7 @@ def test_resuming_goes_on_to_the_new_number_of_steps(trained: Path, tmp_path: Pa
         (["train", "tiny", "--device", "cuda"], "--device"),
         (["train", "tiny", "--method", "magic"], "magic"),
         (["train", "tiny", "--steps", "many"], "many"),
-        (["train"], "SOURCE"),
+        (["train"], "DATA"),
         (["paint"], "paint"),
         (["inspect", "RUN", "--camera", "middle", "--time", "0.5", "--pixel", "20"], "--pixel"),
         (["inspect", "RUN", "--camera", "middle", "--time", "0.5", "--pixel", "99,99"], "40x30"),

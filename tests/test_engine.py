@@ -24,14 +24,17 @@ class Listener:
     """Drains an engine until something happens."""
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.events = engine, []  # type: tuple[Engine, list[p.Event]]
+        self.engine = engine
+        self.events: list[p.Event] = []
+        self._seen = 0
 
     def until(self, kind: type, accept: Callable[..., bool] = lambda event: True, timeout: float = 60) -> p.Event:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            new = self.engine.drain()
-            self.events += new
-            for event in new:
+            self.events += self.engine.drain()
+            while self._seen < len(self.events):
+                event = self.events[self._seen]
+                self._seen += 1
                 if isinstance(event, kind) and accept(event):
                     return event
             time.sleep(0.005)
