@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import re
 import sys
@@ -17,11 +15,13 @@ import tyro
 from tqdm import tqdm
 
 from app import ray_plot
+from app.command_line import parsed
 from app.engine import home_camera
+from app.tours import novel_path, through_inputs
 from app.video import VideoWriter, to_uint8
 from renderer.camera import Camera
 from renderer.errors import InputError
-from renderer.paths import focus_point, input_path, load_path, orbit_path, sway_angles
+from renderer.paths import focus_point, load_path
 from renderer.rays import ray_distribution
 from renderer.render import render
 from renderer.view import View
@@ -119,7 +119,7 @@ class Render:
             frames = self.frames if self.frames is not None else round(4 * fps)
             if frames < 1 or not self.scale > 0:
                 raise InputError("--frames and --scale: give numbers above zero")
-            views = novel_path(dataset, frames) if self.path == "orbit" else through_inputs(dataset, frames)
+            views = path_of(dataset, self.path, frames)
             return tuple(replace(v, camera=_scaled(v.camera, self.scale)) for v in views), fps
         views, fps = load_path(Path(self.path), dataset.shots[0].camera.near)
         if self.frames is not None:
@@ -202,7 +202,7 @@ class Demo:
         report = evaluate(run, train_views=30)
         write_json(self.out / "metrics.json", report)
         (self.out / "metrics.txt").write_text(score_table(report) + "\n")
-        write_video(run, novel_path(run.dataset, 120), 30.0, self.out / "orbit.mp4")
+        write_video(run, path_of(run.dataset, "orbit", 120), 30.0, self.out / "orbit.mp4")
         view = View(home_camera(run.dataset), 0.5)
         pixel = (view.camera.width // 2, view.camera.height // 2)
         ray = ray_distribution(run.trainer.gaussians, view, pixel)
@@ -284,20 +284,13 @@ def write_video(run: Run, views: Sequence[View], fps: float, path: Path) -> None
             writer.add(to_uint8(render(run.trainer.gaussians, view).color))
 
 
-def novel_path(dataset: Dataset, frames: int) -> tuple[View, ...]:
-    """A sway around what the cameras look at, between where they stood."""
+def path_of(dataset: Dataset, name: str, frames: int) -> tuple[View, ...]:
+    """The novel path ("orbit") or that through the training cameras ("input")."""
+    if name == "input":
+        return through_inputs(dataset.shots, frames)
     cameras = [dataset.shots[i].camera for i in dataset.indices("train")]
     center = focus_point(cameras, dataset.near, dataset.far)
-    return orbit_path(home_camera(dataset), center, np.array(dataset.up), frames, sway_angles(cameras, center))
-
-
-def through_inputs(dataset: Dataset, frames: int) -> tuple[View, ...]:
-    """Through the training cameras: from camera to camera, or along the way of a single moving one."""
-    shots = [dataset.shots[i] for i in dataset.indices("train")]
-    names = list(dict.fromkeys(shot.camera_name for shot in shots))
-    if len(names) == 1:
-        return input_path([shot.camera for shot in sorted(shots, key=lambda s: s.time)], frames)
-    return input_path([next(s.camera for s in shots if s.camera_name == name) for name in names], frames)
+    return novel_path(dataset.shots, home_camera(dataset), center.tolist(), dataset.up, frames)
 
 
 def find_camera(dataset: Dataset, name: str, time: float) -> Camera:
@@ -341,22 +334,9 @@ def _scaled(camera: Camera, scale: float) -> Camera:
 
 def parse(arguments: Sequence[str]) -> Command:
     """The command that the arguments ask for; InputError with one sentence for arguments that make no sense."""
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="dynview", args=list(arguments))
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        raise InputError(_one_sentence(complaint.getvalue())) from None
-
-
-def _one_sentence(complaint: str) -> str:
-    text = re.sub(r"\x1b\[[0-9;]*m", "", complaint)
-    words = re.sub(r"([\s\u2500-\u257f]|-{3,})+", " ", text).strip()
-    words = re.sub(r"\s*For full helptext.*$", "", words)
-    words = re.sub(r"^(Parsing error|Required options|Unrecognized options)\s*", "", words)
-    return (words or "the arguments make no sense") + " (dynview --help lists them)"
+    return parsed(
+        lambda: tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="dynview", args=list(arguments)), "dynview"
+    )
 
 
 def main() -> None:

@@ -247,7 +247,7 @@ class _Session:
         report = run.step()
         now = time.monotonic()
         if not self._stamps:
-            self._emit(p.Status(""))
+            self._emit(p.Status("Training"))
         self._stamps.append(now)
         reached = self._until is not None and trainer.done >= self._until
         if reached or now - self._progress_at >= PROGRESS_INTERVAL:

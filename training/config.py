@@ -54,7 +54,7 @@ class LearningRates:
 
 @dataclass(frozen=True)
 class DensifyConfig:
-    """Adding and removing Gaussians. Steps are of a run of 30,000 and shrink with shorter runs; the interval stays."""
+    """Adding and removing Gaussians. Steps are of a run of 30,000 and shrink with shorter runs; intervals stay."""
 
     start: int = 500
     """First step that may densify."""
@@ -71,7 +71,7 @@ class DensifyConfig:
     min_opacity: float = 0.005
     """Fainter Gaussians are removed."""
     opacity_reset: int = 3000
-    """Every so many steps opacities are lowered to 0.01; 0 for never."""
+    """Every so many steps, in a run of any length, opacities are lowered to 0.01; 0 for never."""
     max_gaussians: int | None = None
     """Upper limit: 4,000,000 on a GPU, 80,000 on a CPU."""
 

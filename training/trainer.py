@@ -127,10 +127,10 @@ class Trainer:
         c, scaled = self.config.densify, self.config.scaled
         if scaled(c.start) < self.done < scaled(c.stop) and self.done % c.interval == 0:
             generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.done)
-            prune_large = bool(c.opacity_reset) and self.done > scaled(c.opacity_reset)
+            prune_large = bool(c.opacity_reset) and self.done > c.opacity_reset
             densify(self.optimizer, self._statistics, c, self.extent, prune_large, generator)
             self._statistics = DensityStatistics.empty(len(self.gaussians), self.gaussians.positions.device)
-        if c.opacity_reset and self.done < scaled(c.stop) and self.done % scaled(c.opacity_reset) == 0:
+        if c.opacity_reset and self.done < scaled(c.stop) and self.done % c.opacity_reset == 0:
             reset_opacities(self.optimizer)
 
     def _restore(self, checkpoint: Checkpoint) -> None:

@@ -74,7 +74,10 @@ class EglContext:
             return None
         config, count = pointer(), ctypes.c_int32()
         wanted = _attributes(SURFACE_TYPE, PBUFFER_BIT, RENDERABLE_TYPE, OPENGL_BIT)
-        if not self._egl.eglChooseConfig(handle, wanted, ctypes.byref(config), 1, ctypes.byref(count)) or not count.value:
+        if (
+            not self._egl.eglChooseConfig(handle, wanted, ctypes.byref(config), 1, ctypes.byref(count))
+            or not count.value
+        ):
             return None
         context = self._egl.eglCreateContext(handle, config, None, _attributes(MAJOR, 3, MINOR, 3, PROFILE, CORE))
         if context and not self._egl.eglMakeCurrent(handle, None, None, pointer(context)):

@@ -107,9 +107,7 @@ class FrameDrawer:
         array = np.ascontiguousarray(data, np.float32)
         GL.glBindTexture(GL.GL_TEXTURE_2D, texture)
         GL.glPixelStorei(GL.GL_UNPACK_ALIGNMENT, 1)
-        GL.glTexImage2D(
-            GL.GL_TEXTURE_2D, 0, stored, array.shape[1], array.shape[0], 0, layout, GL.GL_FLOAT, array
-        )
+        GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, stored, array.shape[1], array.shape[0], 0, layout, GL.GL_FLOAT, array)
         for name, value in (
             (GL.GL_TEXTURE_MIN_FILTER, sampling),
             (GL.GL_TEXTURE_MAG_FILTER, sampling),
@@ -122,14 +120,10 @@ class FrameDrawer:
         if (width, height) == self._size:
             return
         GL.glBindTexture(GL.GL_TEXTURE_2D, self._target)
-        GL.glTexImage2D(
-            GL.GL_TEXTURE_2D, 0, GL.GL_RGBA8, width, height, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, None
-        )
+        GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA8, width, height, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, None)
         GL.glTexParameteri(GL.GL_TEXTURE_2D, GL.GL_TEXTURE_MIN_FILTER, GL.GL_NEAREST)
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._framebuffer)
-        GL.glFramebufferTexture2D(
-            GL.GL_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_TEXTURE_2D, self._target, 0
-        )
+        GL.glFramebufferTexture2D(GL.GL_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_TEXTURE_2D, self._target, 0)
         if GL.glCheckFramebufferStatus(GL.GL_FRAMEBUFFER) != GL.GL_FRAMEBUFFER_COMPLETE:
             raise RuntimeError(f"the graphics driver refuses a picture of {width}x{height}")
         self._size = (width, height)

@@ -1,0 +1,67 @@
+"""A socket through which tests drive the window: JSON lines, answered between two frames of the main loop."""
+
+from __future__ import annotations
+
+import json
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import dearpygui.dearpygui as dpg
+
+Answer = queue.SimpleQueue[Any]
+
+
+class Control:
+    """Listens on a Unix socket. ``state``: what the window says of itself."""
+
+    def __init__(self, path: str, state: Callable[[], dict[str, Any]]) -> None:
+        self._state = state
+        self._requests: queue.SimpleQueue[tuple[dict[str, Any], Answer]] = queue.SimpleQueue()
+        self._waiting: list[tuple[int, Answer]] = []
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(path)
+        self._server.listen(1)
+        threading.Thread(target=self._listen, name="control", daemon=True).start()
+
+    def serve(self) -> None:
+        """Answer what has come; on the main thread, once per frame."""
+        frame = dpg.get_frame_count()
+        while self._waiting and self._waiting[0][0] <= frame:
+            self._waiting.pop(0)[1].put(frame)
+        while not self._requests.empty():
+            request, answer = self._requests.get()
+            if request["op"] == "wait":
+                self._waiting.append((frame + int(request["n"]), answer))
+                self._waiting.sort(key=lambda entry: entry[0])
+            else:
+                answer.put(self._answer(request))
+
+    def _answer(self, request: dict[str, Any]) -> Any:
+        match request["op"]:
+            case "rect":
+                return [dpg.get_item_rect_min(request["tag"]), dpg.get_item_rect_size(request["tag"])]
+            case "value":
+                return dpg.get_value(request["tag"])
+            case "label":
+                return dpg.get_item_label(request["tag"])
+            case "set":
+                dpg.set_value(request["tag"], request["value"])
+                return None
+            case "state":
+                return self._state()
+            case "quit":
+                dpg.stop_dearpygui()
+                return None
+        return {"error": f"unknown request {request['op']}"}
+
+    def _listen(self) -> None:
+        connection, _ = self._server.accept()
+        stream = connection.makefile("rwb")
+        for line in stream:
+            answer: Answer = queue.SimpleQueue()
+            self._requests.put((json.loads(line), answer))
+            stream.write(json.dumps(answer.get()).encode() + b"\n")
+            stream.flush()

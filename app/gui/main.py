@@ -1,0 +1,73 @@
+"""``dynview-gui [DATA|RUN]``: open a clip or a run in the window."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from app.command_line import parsed
+from app.engine import Engine
+from renderer.errors import InputError
+from training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Gui:
+    """Open a clip or a run in the window, look at it, train it."""
+
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATA|RUN")] = "demo"
+    """Folder of a clip or of a run; demo, demo:sparse, demo:small-motion."""
+    config: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    train: bool = False
+    """Begin training at once."""
+    out: Path | None = None
+    """Folder of a new run; by default runs/NAME."""
+    control: Annotated[Path | None, tyro.conf.Suppress] = None
+    """Socket through which tests drive the window."""
+
+
+def check_display() -> None:
+    """InputError where no X server answers: Dear PyGui would end the process without a word."""
+    name = os.environ.get("DISPLAY")
+    if not name:
+        raise InputError("no display: set DISPLAY, or use dynview train, render and inspect, which need none")
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        raise InputError("libX11 is missing; run: sudo apt-get install libx11-6 libgl1") from None
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    connection = x11.XOpenDisplay(None)
+    if not connection:
+        raise InputError(f"no X server answers at DISPLAY={name}; start one, or use dynview train and render")
+    x11.XCloseDisplay(ctypes.c_void_p(connection))
+
+
+def main() -> None:
+    """Entry point of ``dynview-gui``."""
+    try:
+        gui = parsed(lambda: tyro.cli(Gui, prog="dynview-gui", args=sys.argv[1:]), "dynview-gui")
+        check_display()
+        # A processor that trains and, without a graphics card, draws has no time for threads that wait by spinning
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        os.environ.setdefault("LP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
+        # torch's optimisers load Triton, whose LLVM must come before that of Mesa's software renderer: the other way
+        # round the process crashes
+        importlib.import_module("torch._dynamo")
+        from app.gui.window import Window
+
+        engine = Engine(gui.source, gui.config, gui.out)
+        Window(engine, gui.train, str(gui.control) if gui.control else None).run()
+    except InputError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
