@@ -206,6 +206,8 @@ class _Session:
             case p.Pause():
                 if self._until is not None:
                     self._until = None
+                    if self._view is not None:
+                        self._redraw()
                     self._emit(p.Paused(run.trainer.done))
             case p.Save():
                 run.begin()

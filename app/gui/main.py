@@ -29,8 +29,8 @@ class Gui:
     """Begin training at once."""
     out: Path | None = None
     """Folder of a new run; by default runs/NAME."""
-    control: Annotated[Path | None, tyro.conf.Suppress] = None
-    """Socket through which tests drive the window."""
+    control: Path | None = None
+    """Listen on this socket for requests; for tests."""
 
 
 def check_display() -> None:

@@ -92,9 +92,7 @@ class TrainingPanel:
                 self._set_running(True)
             case p.Progress():
                 self._progress(event)
-            case p.Paused():
-                self._set_running(False)
-            case p.Finished():
+            case p.Paused() | p.Finished():
                 self.step = event.step
                 self._set_running(False)
                 self._show_progress()

@@ -141,14 +141,14 @@ class Window:
                 dpg.add_text("Opening ...", tag="status", color=theme.MUTED)
                 dpg.add_text("", tag="complaint", color=theme.RED)
         dpg.set_primary_window("main", True)
-        with dpg.window(label="Keys and mouse", tag="help", modal=True, show=False, no_resize=True, width=460):
-            with dpg.table(header_row=False):
-                dpg.add_table_column(width_fixed=True, init_width_or_weight=180)
-                dpg.add_table_column()
-                for keys, meaning in HELP:
-                    with dpg.table_row():
-                        dpg.add_text(keys, color=theme.ACCENT_HOVER)
-                        dpg.add_text(meaning)
+        dpg.add_window(label="Keys and mouse", tag="help", modal=True, show=False, no_resize=True, width=460)
+        with dpg.table(header_row=False, parent="help"):
+            dpg.add_table_column(width_fixed=True, init_width_or_weight=180)
+            dpg.add_table_column()
+            for keys, meaning in HELP:
+                with dpg.table_row():
+                    dpg.add_text(keys, color=theme.ACCENT_HOVER)
+                    dpg.add_text(meaning)
         with dpg.handler_registry():
             for key, action in self._keys().items():
                 dpg.add_key_press_handler(key, callback=lambda s, d, act: self._key(act), user_data=action)
