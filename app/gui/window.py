@@ -228,6 +228,8 @@ class Window:
             case p.Evaluated():
                 which = "held-out" if event.split == "test" else "input"
                 self._say(f"Step {event.step:,}: {event.psnr:.2f} dB, SSIM {event.ssim:.3f} on {which} pictures")
+            case p.Paused():
+                self._say(f"Paused at step {event.step:,}")
             case p.Finished():
                 self._say(f"Training finished at step {event.step:,}")
             case p.Warned():

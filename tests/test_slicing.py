@@ -1,0 +1,133 @@
+"""4D Gaussians at an instant: against the definition, and the fused kernels against the reference."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from renderer.gaussians import Gaussians, empty_gaussians, inverse_softplus, rotations_4d
+from renderer.harmonics import real_harmonics
+from renderer.slicing import slice_at
+from renderer.splat.reference import unpack_symmetric
+from tests.tiny import random_gaussians
+
+CENTER = torch.tensor([0.3, 0.1, -3.0])
+FIELDS = ("means", "covariances", "opacities", "colors")
+
+
+def double(g: Gaussians) -> Gaussians:
+    return g.with_parameters({k: v.double() for k, v in g.parameters.items()})
+
+
+def test_a_slice_is_the_conditional_of_the_4d_density() -> None:
+    g = double(random_gaussians(6, seed=2))
+    time = 0.4
+    instant = slice_at(g, time, CENTER.double(), backend="reference")
+    rng = np.random.default_rng(0)
+    for m, i in enumerate(instant.ids.tolist()):
+        mean = torch.cat([g.positions[i], g.times[i]]).numpy()
+        precision = np.linalg.inv(g.covariances()[i].numpy())
+        sliced = np.linalg.inv(unpack_symmetric(instant.splats.covariances)[m].numpy())
+        peak = float(instant.splats.opacities[m]) / float(torch.sigmoid(g.opacities[i]))
+        for _ in range(5):
+            x = mean[:3] + 0.1 * rng.normal(size=3)
+            d4 = np.append(x, time) - mean
+            d3 = x - instant.splats.means[m].numpy()
+            assert math.exp(-0.5 * d4 @ precision @ d4) == pytest.approx(peak * math.exp(-0.5 * d3 @ sliced @ d3))
+
+
+def test_rotations_are_in_so4_and_equal_quaternions_leave_time_alone() -> None:
+    g = double(random_gaussians(20, seed=3))
+    A = rotations_4d(g.left, g.right)
+    torch.testing.assert_close(A @ A.mT, torch.eye(4, dtype=torch.float64).expand(20, 4, 4))
+    torch.testing.assert_close(torch.linalg.det(A), torch.ones(20, dtype=torch.float64))
+    still = rotations_4d(g.left, g.left)
+    torch.testing.assert_close(still[:, 3], torch.tensor([0, 0, 0, 1.0], dtype=torch.float64).expand(20, 4))
+
+
+def test_the_velocity_is_the_motion_of_the_sliced_mean() -> None:
+    g = double(replace(random_gaussians(10, seed=4, time_span=3.0), time_span=3.0))
+    g = g.with_parameters({"time_scales": g.time_scales + 4})  # all alive
+    a, b = (slice_at(g, t, CENTER.double(), backend="reference").splats.means for t in (0.5, 0.501))
+    torch.testing.assert_close((b - a) / 0.001, g.velocities(), rtol=1e-6, atol=1e-9)
+
+
+def test_a_gaussian_lives_as_long_as_its_lifespan_says() -> None:
+    g = random_gaussians(1, seed=5).with_parameters({"times": torch.tensor([[0.5]])})
+    half = float(g.lifespans()[0]) / 2
+    for offset, alive in ((0.99, 1), (1.01, 0)):
+        for sign in (-1, 1):
+            for backend in ("reference", "cpu"):
+                instant = slice_at(g, 0.5 + sign * offset * half, CENTER, backend=backend)  # type: ignore[arg-type]
+                assert len(instant.ids) == alive
+
+
+def test_the_harmonics_are_orthonormal() -> None:
+    z, weights = np.polynomial.legendre.leggauss(12)
+    phi = np.arange(24) * 2 * np.pi / 24
+    zz, pp = np.meshgrid(z, phi, indexing="ij")
+    r = np.sqrt(1 - zz**2)
+    B = real_harmonics(torch.tensor(np.stack([r * np.cos(pp), r * np.sin(pp), zz], axis=-1))).numpy()
+    gram = np.einsum("i,ijk,ijl->kl", weights * 2 * np.pi / 24, B, B)
+    np.testing.assert_allclose(gram, np.eye(16), atol=1e-12)
+
+
+def test_softplus_is_inverted_also_for_large_values() -> None:
+    y = torch.tensor([1e-4, 0.3, 1.0, 20.0, 200.0], dtype=torch.float64)
+    torch.testing.assert_close(torch.nn.functional.softplus(inverse_softplus(y)), y)
+
+
+def run(g: Gaussians, backend: str, time: float = 0.4) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
+    dtype = torch.float64 if backend == "reference" else torch.float32
+    leaves = {k: v.to(dtype).clone().requires_grad_() for k, v in g.parameters.items()}
+    leaves["center"] = CENTER.to(dtype).clone().requires_grad_()
+    scene = g.with_parameters({k: v for k, v in leaves.items() if k != "center"})
+    instant = slice_at(scene, time, leaves["center"], backend=backend)  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(0)
+    outputs = [getattr(instant.splats, f) for f in FIELDS]
+    total = sum((x * torch.randn(x.shape, generator=generator, dtype=torch.float64).to(dtype)).sum() for x in outputs)
+    assert isinstance(total, torch.Tensor)
+    total.backward()
+    none = {k: torch.zeros_like(v) for k, v in leaves.items()}
+    return [*outputs, instant.ids.float()], {k: none[k] if v.grad is None else v.grad for k, v in leaves.items()}
+
+
+@pytest.mark.parametrize("activation", ["exp", "softplus"])
+@pytest.mark.parametrize("level", range(6))
+def test_the_kernels_agree_with_the_reference(activation: str, level: int) -> None:
+    g = replace(random_gaussians(300, seed=3, time_span=5.0), sh_level=level, scale_activation=activation)  # type: ignore[arg-type]
+    expected, expected_gradients = run(g, "reference")
+    found, gradients = run(g, "cpu")
+    assert 50 < len(expected[4]) < 300
+    pairs = [*zip(found, expected, strict=True), *((gradients[k], v) for k, v in expected_gradients.items())]
+    for a, b in pairs:
+        a, b = a.detach().double().ravel(), b.detach().double().ravel()
+        assert float((a - b).norm()) <= 1e-4 * float(b.norm()) + 1e-9
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_an_empty_scene_and_a_dead_one_give_nothing(backend: str) -> None:
+    for g in (empty_gaussians(), random_gaussians(20)):
+        instant = slice_at(g, 500.0, CENTER, backend=backend)  # type: ignore[arg-type]
+        assert len(instant.ids) == len(instant.splats) == 0
+
+
+def test_the_gradients_of_the_reference_are_those_of_finite_differences() -> None:
+    g = double(replace(random_gaussians(3, seed=6), sh_level=5))
+    g = g.with_parameters({"time_scales": g.time_scales + 2})
+
+    def value(*leaves: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        scene = g.with_parameters(dict(zip(g.parameters, leaves[:-1], strict=True)))
+        splats = slice_at(scene, 0.45, leaves[-1], backend="reference").splats
+        return tuple(getattr(splats, f) for f in FIELDS)
+
+    leaves = [v.clone().requires_grad_() for v in g.parameters.values()]
+    assert torch.autograd.gradcheck(value, (*leaves, CENTER.double().requires_grad_()))
+
+
+def test_equal_input_gives_equal_bits() -> None:
+    g = replace(random_gaussians(300, seed=3), sh_level=5)
+    first, second = run(g, "cpu")[1], run(g, "cpu")[1]
+    assert all(torch.equal(first[k], second[k]) for k in first)
