@@ -185,7 +185,7 @@ class Demo:
 
     out: Path = Path("out/demo")
     """Folder of the run and of what it leaves."""
-    steps: int = 2500
+    steps: int = 1800
     """Training steps."""
     headless: bool = False
     """Write files even where there is a display."""

@@ -36,7 +36,7 @@ def plot_ray(ray: RayDistribution, path: Path, title: str) -> None:
         axes.axvline(
             ray.median_depth, color=INK, linewidth=1.0, linestyle="--", label=f"median depth {ray.median_depth:.3g}"
         )
-        axes.legend(loc="upper right", fontsize=8, frameon=False)
+        axes.legend(loc="center left", fontsize=8, frameon=False)
     swatch = tuple(float(c) for c in np.clip(ray.composite, 0, 1))
     axes.add_patch(Rectangle((0.015, 0.86), 0.05, 0.1, transform=axes.transAxes, facecolor=swatch, edgecolor=INK))
     axes.text(

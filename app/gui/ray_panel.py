@@ -29,7 +29,7 @@ class RayPanel:
                 dpg.add_color_button(tag="composite_color", width=22, height=22, no_alpha=True, no_drag_drop=True)
                 dpg.add_text("composite", color=theme.MUTED)
                 dpg.add_text("", tag="ray_pixel")
-            with dpg.plot(height=240, width=-1, no_menus=True, tag="ray_plot"):
+            with dpg.plot(height=224, width=-1, no_menus=True, tag="ray_plot"):
                 dpg.add_plot_legend(location=dpg.mvPlot_Location_North, horizontal=True, outside=True)
                 dpg.add_plot_axis(dpg.mvXAxis, label="depth (scene units)", tag="ray_x")
                 with dpg.plot_axis(dpg.mvYAxis, label="weight", tag="ray_y"):

@@ -68,7 +68,7 @@ class TrainingPanel:
         self._plot("loss", "loss", [("loss_series", "loss", theme.GREEN)])
 
     def _plot(self, name: str, label: str, series: list[tuple[str, str, tuple[int, int, int]]]) -> None:
-        with dpg.plot(height=150, width=-1, no_menus=True, no_mouse_pos=True, tag=f"{name}_plot"):
+        with dpg.plot(height=124, width=-1, no_menus=True, no_mouse_pos=True, tag=f"{name}_plot"):
             if name == "psnr":
                 dpg.add_plot_legend(location=dpg.mvPlot_Location_SouthEast)
             dpg.add_plot_axis(dpg.mvXAxis, tag=f"{name}_x")

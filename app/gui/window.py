@@ -141,7 +141,9 @@ class Window:
                 dpg.add_text("Opening ...", tag="status", color=theme.MUTED)
                 dpg.add_text("", tag="complaint", color=theme.RED)
         dpg.set_primary_window("main", True)
-        dpg.add_window(label="Keys and mouse", tag="help", modal=True, show=False, no_resize=True, width=460)
+        dpg.add_window(
+            label="Keys and mouse", tag="help", modal=True, show=False, no_resize=True, width=460, pos=(420, 140)
+        )
         with dpg.table(header_row=False, parent="help"):
             dpg.add_table_column(width_fixed=True, init_width_or_weight=180)
             dpg.add_table_column()
