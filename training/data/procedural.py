@@ -131,18 +131,23 @@ class ProceduralScene:
         ys, xs = np.mgrid[0 : camera.height, 0 : camera.width]
         u, v = (xs.ravel() + offset[0] - camera.cx) / camera.fx, (ys.ravel() + offset[1] - camera.cy) / camera.fy
         directions = np.stack([u, v, np.ones_like(u)], axis=1) @ camera.camera_to_world[:3, :3].T
-        return self._intersect(camera.center, directions, time), camera.center, directions
+        return self._intersect(camera.center, directions, time, camera), camera.center, directions
 
-    def _intersect(self, origin: Array, directions: Array, time: float) -> Hits:
+    def _intersect(self, origin: Array, directions: Array, time: float, camera: Camera | None = None) -> Hits:
+        """What rays from one place meet; with ``camera`` they are one per pixel, row by row, and each object is tried
+        only where it can be seen."""
         N = len(directions)
         distance, index, local = np.full(N, np.inf), np.zeros(N, np.int64), np.zeros((N, 3))
+        everywhere = np.arange(N)
         for k, o in enumerate(self.objects):
             R, radii, center = self._pose(k, time)
-            start, step = (origin - center) @ R / radii, directions @ R / radii
+            rays = everywhere if camera is None else _pixels_of_box(camera, R, radii, center, everywhere)
+            start, step = (origin - center) @ R / radii, directions[rays] @ R / radii
             t = _hit_ball(start, step) if o["shape"] == "ball" else _hit_box(start, step, o["shape"] == "room")
-            closer = t < distance
-            distance[closer], index[closer] = t[closer], k
-            local[closer] = start + t[closer, None] * step[closer]
+            closer = t < distance[rays]
+            met = rays[closer]
+            distance[met], index[met] = t[closer], k
+            local[met] = start + t[closer, None] * step[closer]
         return Hits(distance, index, local)
 
     # --------------------------------------------------------------------------------------- colours
@@ -171,7 +176,9 @@ class ProceduralScene:
     def _contact(self, hits: Hits, points: Array, normals: Array, time: float) -> Array:
         """(N,) share of light that is left near the feet of objects: only what faces up loses some."""
         left = np.ones(len(points))
-        upward = np.clip(-normals[:, 1], 0, 1)
+        lit = np.flatnonzero(normals[:, 1] < -0.01)
+        points, upward, owner = points[lit], -normals[lit, 1], hits.object[lit]
+        shade = np.ones(len(lit))
         for k, o in enumerate(self.objects):
             if o["name"] in ("room", "rug", "picture"):
                 continue
@@ -179,8 +186,22 @@ class ProceduralScene:
             size = float(max(radii[0], radii[2])) * 1.15
             across = ((points[:, [0, 2]] - center[[0, 2]]) ** 2).sum(1) / size**2
             height = np.clip((1.2 - (center[1] + radii[1])) / 1.5, 0, 1)
-            left -= 0.45 * (1 - height) * np.exp(-across) * upward * (hits.object != k)
-        return np.clip(left, 0.35, 1)
+            shade -= 0.45 * (1 - height) * np.exp(-across) * upward * (owner != k)
+        left[lit] = np.clip(shade, 0.35, 1)
+        return left
+
+
+def _pixels_of_box(
+    camera: Camera, R: Array, radii: Array, center: Array, everywhere: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Indices, row by row, of the pixels that a turned box may touch; all where it reaches behind the camera."""
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
+    uv, z = camera.project((corners * radii) @ R.T + center)
+    if z.min() < 1e-3:
+        return everywhere
+    (x0, y0), (x1, y1) = np.floor(uv.min(0)).astype(int) - 1, np.ceil(uv.max(0)).astype(int) + 1
+    grid = everywhere.reshape(camera.height, camera.width)
+    return grid[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)].ravel()
 
 
 def load_recipe() -> dict[str, Any]:
