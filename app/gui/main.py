@@ -54,8 +54,7 @@ def main() -> None:
     try:
         gui = parsed(lambda: tyro.cli(Gui, prog="dynview-gui", args=sys.argv[1:]), "dynview-gui")
         check_display()
-        # A processor that trains and, without a graphics card, draws has no time for threads that wait by spinning
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        # Mesa's software renderer leaves the other half of the processor to training
         os.environ.setdefault("LP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
         # torch's optimisers load Triton, whose LLVM must come before that of Mesa's software renderer: the other way
         # round the process crashes
