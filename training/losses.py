@@ -28,7 +28,11 @@ def photometric_loss(image: Tensor, target: Tensor, dssim: float = 0.2) -> Tenso
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:
-    """Mean structural similarity of two pictures (H, W, 3); differentiable in the first."""
+    """Mean structural similarity of two pictures (H, W, 3) of equal size; differentiable in the first."""
+    if image.shape != target.shape:
+        raise ValueError(
+            f"the pictures have shapes {tuple(image.shape)} and {tuple(target.shape)}, expected equal ones"
+        )
     if image.dtype == torch.float32 and image.device.type == "cpu":
         return _Ssim.apply(image, target)
     return ssim_reference(image, target)
@@ -59,9 +63,9 @@ class _Ssim(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
         flat = [np.ascontiguousarray(t.detach().numpy()).reshape(t.shape[0], -1) for t in (image, target)]
-        value, gradient = ssim_with_gradient(*flat, window().astype(np.float32))
+        row_sums, gradient = ssim_with_gradient(*flat, window().astype(np.float32))
         ctx.gradient = torch.from_numpy(gradient).view(image.shape)
-        return torch.tensor(value, dtype=torch.float32)
+        return torch.tensor(row_sums.sum() / image.numel(), dtype=torch.float32)
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
@@ -70,16 +74,19 @@ class _Ssim(torch.autograd.Function):
 
 def rigid_loss(gaussians: Gaussians) -> Tensor:
     """Mean difference of each Gaussian's velocity to those of its 20 nearest neighbours in space, weighted by
-    exp(-100 distance) (Yang et al. 2024, supplement); scene units per internal time."""
+    exp(-100 distance) (Yang et al. 2024, supplement); scene units per internal time. One without neighbours costs 0."""
+    if len(gaussians) < 2:
+        return gaussians.positions.new_zeros(())
     positions = gaussians.positions.detach()
     k = min(NEIGHBOURS + 1, len(gaussians))
     distances, rows = cKDTree(positions.cpu().numpy()).query(positions.cpu().numpy(), k=k)
     weights = torch.exp(-NEIGHBOUR_DECAY * torch.from_numpy(distances[:, 1:])).to(positions)
     velocities = gaussians.velocities() / gaussians.time_span
     differences = velocities[:, None] - velocities[torch.from_numpy(rows[:, 1:])]
-    return (weights * torch.linalg.vector_norm(differences + 1e-12, dim=2)).mean()
+    return (weights * torch.linalg.vector_norm(differences, dim=2)).mean()
 
 
 def motion_loss(gaussians: Gaussians) -> Tensor:
-    """Mean speed, scene units per internal time."""
-    return torch.linalg.vector_norm(gaussians.velocities() / gaussians.time_span + 1e-12, dim=1).mean()
+    """Mean speed, scene units per internal time; 0 for an empty scene."""
+    speeds = torch.linalg.vector_norm(gaussians.velocities() / gaussians.time_span, dim=1)
+    return speeds.sum() / max(len(gaussians), 1)

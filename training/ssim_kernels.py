@@ -44,7 +44,8 @@ def _across(maps, m, y, window, out):
 
 @njit(**PARALLEL)
 def ssim_with_gradient(x, y, window):
-    """The mean similarity of two pictures (H, 3 W) and its gradient with respect to ``x``."""
+    """The similarity of two pictures (H, 3 W) summed along each row (H,), and the gradient of its mean with respect to
+    ``x``. Nothing is filled or summed over whole arrays here: numba would add a parallel loop for each."""
     height, n = x.shape
     moments = np.empty((5, height, n), np.float32)
     for r in prange(height):
@@ -61,7 +62,7 @@ def ssim_with_gradient(x, y, window):
             row[j] = x[r, j] * y[r, j]
         _along(row, window, padded, moments[4, r])
 
-    sums = np.zeros(height, np.float64)
+    sums = np.empty(height, np.float64)
     slopes = np.empty((3, height, n), np.float32)  # of the mean of x, of E[x^2] and of E[x y]
     for r in prange(height):
         mx, my, xx = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
@@ -99,4 +100,4 @@ def ssim_with_gradient(x, y, window):
         _across(blurred, 2, r, window, g2)
         for j in range(n):
             gradient[r, j] = scale * (g0[j] + F(2) * x[r, j] * g1[j] + y[r, j] * g2[j])
-    return sums.sum() / (height * n), gradient
+    return sums, gradient
