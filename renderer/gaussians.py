@@ -81,10 +81,14 @@ class Gaussians:
         """The inverse of :meth:`activate_scales`."""
         return torch.log(scales) if self.scale_activation == "exp" else inverse_softplus(scales)
 
+    def factors(self) -> Tensor:
+        """(N, 4, 4) A S: rotation times standard deviations, x, y, z, t down the rows."""
+        scales = torch.cat([self.activate_scales(self.scales), self.activate_scales(self.time_scales)], dim=1)
+        return rotations_4d(self.left, self.right) * scales[:, None, :]
+
     def covariances(self) -> Tensor:
         """(N, 4, 4) space-time covariances A S S^T A^T."""
-        scales = torch.cat([self.activate_scales(self.scales), self.activate_scales(self.time_scales)], dim=1)
-        M = rotations_4d(self.left, self.right) * scales[:, None, :]
+        M = self.factors()
         return M @ M.mT
 
     def velocities(self) -> Tensor:

@@ -30,8 +30,10 @@ def slice_at(gaussians: Gaussians, time: float, camera_center: Tensor, *, backen
 
     With Sigma the 4D covariance and t the internal time: velocity v = Sigma_xt / Sigma_tt, mean mu + v (t - mu_t),
     covariance Sigma_xx - Sigma_xt Sigma_xt^T / Sigma_tt, opacity times exp(-(t - mu_t)^2 / (2 Sigma_tt))
-    (Yang et al. 2024, eq. 6-7). Gaussians whose temporal weight is 0.05 or less are left out. The viewing direction
-    is that of the unsliced mean. Gradients flow to every parameter and to ``camera_center``.
+    (Yang et al. 2024, eq. 6-7). The covariance is computed as W W^T with W = m_x - v m_t^T, where
+    m_x (3, 4) and m_t (4,) are the rows of A S: for a Gaussian that lives long and moves, float32 loses the digits of
+    the difference above, and in the end its sign. Gaussians whose temporal weight is 0.05 or less are left out. The
+    viewing direction is that of the unsliced mean. Gradients flow to every parameter and to ``camera_center``.
     """
     if backend == "auto":
         float32_on_cpu = gaussians.positions.dtype == torch.float32 and gaussians.positions.device.type == "cpu"
@@ -43,18 +45,21 @@ def slice_at(gaussians: Gaussians, time: float, camera_center: Tensor, *, backen
 
 
 def _slice_reference(gaussians: Gaussians, t: float, camera_center: Tensor) -> Slice:
-    cov = gaussians.covariances()  # (N, 4, 4)
     with torch.no_grad():
-        p = torch.exp(-0.5 * (t - gaussians.times[:, 0]) ** 2 / cov[:, 3, 3])
+        dt = t - gaussians.times[:, 0]  # (N,)
+        p = torch.exp(-0.5 * dt**2 / gaussians.factors()[:, 3].square().sum(1))
         ids = torch.nonzero(p > P_MIN).squeeze(1)
 
     g = gaussians.with_parameters({name: value[ids] for name, value in gaussians.parameters.items()})
-    cov_xx, cov_xt, cov_tt = cov[ids, :3, :3], cov[ids, :3, 3], cov[ids, 3, 3]
-    dt = t - g.times[:, 0]  # (M,)
-    means = g.positions + cov_xt / cov_tt[:, None] * dt[:, None]
-    covariances = cov_xx - cov_xt[:, :, None] * cov_xt[:, None, :] / cov_tt[:, None, None]
+    factors = g.factors()
+    m_x, m_t = factors[:, :3], factors[:, 3]  # (M, 3, 4), (M, 4)
+    cov_tt = m_t.square().sum(1)
+    velocities = (m_x @ m_t[:, :, None])[:, :, 0] / cov_tt[:, None]
+    W = m_x - velocities[:, :, None] * m_t[:, None, :]
+    dt = t - g.times[:, 0]
+    means = g.positions + velocities * dt[:, None]
     opacities = torch.sigmoid(g.opacities[:, 0]) * torch.exp(-0.5 * dt**2 / cov_tt)
     directions = F.normalize(g.positions - camera_center, dim=1)
     coefficients = torch.cat([g.sh_dc, g.sh_rest], dim=1)
     colors = harmonics.colors(coefficients, directions, -dt / g.time_span, g.sh_level)
-    return Slice(Splats(means, pack_symmetric(covariances), opacities, colors), ids)
+    return Slice(Splats(means, pack_symmetric(W @ W.mT), opacities, colors), ids)

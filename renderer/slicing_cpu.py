@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,21 +16,32 @@ from renderer.splat.types import Splats
 
 def slice_at(gaussians: Gaussians, t: float, camera_center: Tensor) -> tuple[Splats, Tensor]:
     """The Gaussians alive at internal time ``t`` as seen from ``camera_center`` (3,), and their rows (M,) int64."""
-    parameters = list(gaussians.parameters.values())
-    arrays = [np.ascontiguousarray(p.detach().numpy()) for p in parameters]
+    parameters = tuple(gaussians.parameters.values())
     softplus = gaussians.scale_activation == "softplus"
-    ids = np.flatnonzero(kernels.alive(*arrays[1:6], np.float32(t), softplus))
-    level = gaussians.sh_level
-    settings = (
+    ids = np.flatnonzero(kernels.alive(*_arrays(parameters)[1:6], np.float32(t), softplus))
+    settings = _Settings(
         np.float32(t),
-        np.ascontiguousarray(camera_center.detach().numpy(), dtype=np.float32),
         np.float32(gaussians.time_span),
         softplus,
-        (min(level, 3) + 1) ** 2,
-        max(0, level - 3),
+        (min(gaussians.sh_level, 3) + 1) ** 2,
+        max(0, gaussians.sh_level - 3),
     )
-    sliced = _Slice.apply(ids, arrays, settings, camera_center, *parameters)
+    sliced = _Slice.apply(ids, settings, camera_center, *parameters)
     return Splats(*sliced), torch.from_numpy(ids)
+
+
+class _Settings(NamedTuple):
+    """``degree_count``: ordinary harmonics in use; ``orders``: temporal orders above zero in use."""
+
+    t: np.float32
+    span: np.float32
+    softplus: bool
+    degree_count: int
+    orders: int
+
+
+def _arrays(tensors: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
+    return tuple(np.ascontiguousarray(t.detach().numpy(), dtype=np.float32) for t in tensors)
 
 
 class _Slice(torch.autograd.Function):
@@ -37,15 +49,21 @@ class _Slice(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, ids: np.ndarray, arrays: list[np.ndarray], settings: tuple, center: Tensor, *parameters: Tensor
+        ctx: Any, ids: np.ndarray, settings: _Settings, center: Tensor, *parameters: Tensor
     ) -> tuple[Tensor, ...]:
-        results = kernels.forward(ids, *arrays, *settings)
-        ctx.saved = (ids, arrays, settings, results[3])
+        eye, *arrays = _arrays((center, *parameters))
+        t, *rest = settings
+        results = kernels.forward(ids, tuple(arrays), t, eye, *rest)
+        ctx.ids, ctx.settings, ctx.colors = ids, settings, results[3]
+        ctx.save_for_backward(center, *parameters)
         return tuple(torch.from_numpy(r) for r in results)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        ids, arrays, settings, colors = ctx.saved
-        incoming = [np.ascontiguousarray(g.numpy()) for g in gradients]
-        *dense, v_center = kernels.backward(ids, *arrays, *settings, colors, *incoming)
-        return None, None, None, torch.from_numpy(v_center), *(torch.from_numpy(g) for g in dense)
+    def backward(ctx: Any, *incoming: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        eye, *arrays = _arrays(ctx.saved_tensors)
+        t, *rest = ctx.settings
+        gradients = tuple(np.zeros(a.shape, np.float32) for a in arrays)
+        v_centers = np.zeros((kernels.PARTS, 3))
+        kernels.backward(ctx.ids, tuple(arrays), t, eye, *rest, ctx.colors, *_arrays(incoming), gradients, v_centers)
+        v_center = torch.from_numpy(v_centers.sum(0).astype(np.float32)) if ctx.needs_input_grad[2] else None
+        return None, None, v_center, *(torch.from_numpy(g) for g in gradients)

@@ -1,7 +1,12 @@
 """The kernels of :mod:`renderer.slicing_cpu`: the equations of :mod:`renderer.slicing`, one Gaussian at a time.
 
 Work is cut into ``PARTS`` ranges; each owns small scratch arrays, so nothing is allocated per Gaussian, and what is
-summed over Gaussians is summed per range and then in order.
+summed over Gaussians is summed per range and then in order. Arrays of zeros come from the caller: in a parallel
+kernel numba would fill each in a parallel loop of its own, and a busy machine makes every such loop wait.
+
+With m_x (3, 4) and m_t (4,) the rows of A S: Sigma_tt = m_t . m_t, v = m_x m_t / Sigma_tt, and the sliced covariance
+is W W^T with W = m_x - v m_t^T. Unlike Sigma_xx - Sigma_xt Sigma_xt^T / Sigma_tt it stays accurate and positive in
+float32 for a Gaussian that lives long and moves.
 """
 
 from __future__ import annotations
@@ -18,6 +23,8 @@ from renderer.numba_setup import INLINE, PARALLEL
 F = np.float32
 PARTS = 64
 TAU = F(2 * math.pi)
+REACH = F(-2 * math.log(P_MIN))
+"""The temporal weight is above P_MIN where dt^2 < REACH Sigma_tt."""
 C1, C20 = F(math.sqrt(3 / (4 * math.pi))), F(math.sqrt(15 / (4 * math.pi)))
 C22 = F(math.sqrt(15 / (4 * math.pi)) / math.sqrt(12))
 C33, C32 = F(math.sqrt(35 / (32 * math.pi))), F(math.sqrt(105 / (4 * math.pi)))
@@ -66,11 +73,36 @@ def _factor(i, scales, time_scales, softplus, L, R, A, s):
 
 
 @njit(**INLINE)
-def _covariance_tt(A, s):
-    total = F(0)
+def _condition(A, s, v, W):
+    """Fill the velocity v (3,) and the rows W (3, 4) of the sliced covariance; returns Sigma_tt."""
+    tt = F(0)
     for k in range(4):
-        total += (A[3, k] * s[k]) ** 2
-    return total
+        tt += (A[3, k] * s[k]) ** 2
+    for a in range(3):
+        v[a] = F(0)
+        for k in range(4):
+            v[a] += A[a, k] * A[3, k] * s[k] * s[k]
+        v[a] /= tt
+        left_over = F(0)
+        for k in range(4):
+            W[a, k] = (A[a, k] - v[a] * A[3, k]) * s[k]
+            left_over += W[a, k] * A[3, k] * s[k]
+        for k in range(4):  # a second projection: the gradients rely on W m_t = 0
+            W[a, k] -= left_over / tt * A[3, k] * s[k]
+    return tt
+
+
+@njit(**INLINE)
+def _time_variance(left, right, scales, time_scale, softplus):
+    """Sigma_tt of one Gaussian, from the last row of its rotation alone."""
+    a, b, c, d = left[0], left[1], left[2], left[3]
+    p, q, r, s = right[0], right[1], right[2], right[3]
+    x = (a * s - b * r + c * q - d * p) * _activate(scales[0], softplus)
+    y = (a * r + b * s - c * p - d * q) * _activate(scales[1], softplus)
+    z = (a * q - b * p - c * s + d * r) * _activate(scales[2], softplus)
+    w = (a * p + b * q + c * r + d * s) * _activate(time_scale, softplus)
+    norms = max(a * a + b * b + c * c + d * d, F(1e-24)) * max(p * p + q * q + r * r + s * s, F(1e-24))
+    return (x * x + y * y + z * z + w * w) / norms
 
 
 @njit(**INLINE)
@@ -121,51 +153,40 @@ def _basis_backward(x, y, z, count, g):
 def alive(times, scales, time_scales, left, right, t, softplus):
     """(N,) whether the temporal weight at ``t`` is above the threshold."""
     N = times.shape[0]
-    flags = np.zeros(N, np.bool_)
+    flags = np.empty(N, np.bool_)
     for part in prange(PARTS):
-        L, R, A = np.empty((4, 4), np.float32), np.empty((4, 4), np.float32), np.empty((4, 4), np.float32)
-        s = np.empty(4, np.float32)
         for i in range(part * N // PARTS, (part + 1) * N // PARTS):
-            _quaternion_matrices(left[i], right[i], L, R)
-            _factor(i, scales, time_scales, softplus, L, R, A, s)
-            dt = t - times[i, 0]
-            flags[i] = math.exp(F(-0.5) * dt * dt / _covariance_tt(A, s)) > F(P_MIN)
+            tt = _time_variance(left[i], right[i], scales[i], time_scales[i, 0], softplus)
+            flags[i] = (t - times[i, 0]) ** 2 < REACH * tt
     return flags
 
 
 @njit(**PARALLEL)
-def forward(
-    ids, positions, times, scales, time_scales, left, right, opacities, sh_dc, sh_rest,
-    t, center, span, softplus, degree_count, orders,
-):  # fmt: skip
+def forward(ids, parameters, t, center, span, softplus, degree_count, orders):
     """Means (M, 3), packed covariances (M, 6), opacities (M,) and colours (M, 3) of the Gaussians ``ids``.
 
-    ``degree_count``: ordinary harmonics in use, 1 to 16; ``orders``: temporal orders above zero in use, 0 to 2.
+    ``parameters``: the nine arrays of a scene, in order. ``degree_count``: ordinary harmonics in use, 1 to 16;
+    ``orders``: temporal orders above zero in use, 0 to 2.
     """
+    positions, times, scales, time_scales, left, right, opacities, sh_dc, sh_rest = parameters
     M = ids.shape[0]
     means, covariances = np.empty((M, 3), np.float32), np.empty((M, 6), np.float32)
     alphas, colors = np.empty(M, np.float32), np.empty((M, 3), np.float32)
     for part in prange(PARTS):
         L, R, A = np.empty((4, 4), np.float32), np.empty((4, 4), np.float32), np.empty((4, 4), np.float32)
-        s, u, B = np.empty(4, np.float32), np.empty(3, np.float32), np.zeros(16, np.float32)
+        W, B = np.empty((3, 4), np.float32), np.empty(16, np.float32)
+        s, v = np.empty(4, np.float32), np.empty(3, np.float32)
         for m in range(part * M // PARTS, (part + 1) * M // PARTS):
             i = ids[m]
             _quaternion_matrices(left[i], right[i], L, R)
             _factor(i, scales, time_scales, softplus, L, R, A, s)
-            tt = _covariance_tt(A, s)
+            tt = _condition(A, s, v, W)
             dt = t - times[i, 0]
-            for a in range(3):
-                u[a] = F(0)
-                for k in range(4):
-                    u[a] += A[a, k] * A[3, k] * s[k] * s[k]
-                means[m, a] = positions[i, a] + u[a] / tt * dt
             n = 0
             for a in range(3):
+                means[m, a] = positions[i, a] + v[a] * dt
                 for b in range(a, 3):
-                    total = -u[a] * u[b] / tt
-                    for k in range(4):
-                        total += A[a, k] * A[b, k] * s[k] * s[k]
-                    covariances[m, n] = total
+                    covariances[m, n] = W[a, 0] * W[b, 0] + W[a, 1] * W[b, 1] + W[a, 2] * W[b, 2] + W[a, 3] * W[b, 3]
                     n += 1
             alphas[m] = math.exp(F(-0.5) * dt * dt / tt) / (F(1) + math.exp(-opacities[i, 0]))
 
@@ -187,34 +208,28 @@ def forward(
 
 @njit(**PARALLEL)
 def backward(
-    ids, positions, times, scales, time_scales, left, right, opacities, sh_dc, sh_rest,
-    t, center, span, softplus, degree_count, orders,
-    colors, v_means, v_covariances, v_alphas, v_colors,
+    ids, parameters, t, center, span, softplus, degree_count, orders,
+    colors, v_means, v_covariances, v_alphas, v_colors, gradients, v_centers,
 ):  # fmt: skip
-    """Gradients of the nine parameter arrays, zero for what is not in ``ids``, and of the camera centre (3,)."""
-    N, M = positions.shape[0], ids.shape[0]
-    g_positions, g_times = np.zeros((N, 3), np.float32), np.zeros((N, 1), np.float32)
-    g_scales, g_time_scales = np.zeros((N, 3), np.float32), np.zeros((N, 1), np.float32)
-    g_left, g_right = np.zeros((N, 4), np.float32), np.zeros((N, 4), np.float32)
-    g_opacities = np.zeros((N, 1), np.float32)
-    g_dc, g_rest = np.zeros((N, 1, 3), np.float32), np.zeros((N, 47, 3), np.float32)
-    centers = np.zeros((PARTS, 3), np.float64)
+    """Write into ``gradients``, nine arrays of zeros like ``parameters``, the rows ``ids``.
+
+    ``v_centers``: (PARTS, 3) float64 zeros; their sum becomes the gradient of the camera centre.
+    """
+    positions, times, scales, time_scales, left, right, opacities, _, sh_rest = parameters
+    g_positions, g_times, g_scales, g_time_scales, g_left, g_right, g_opacities, g_dc, g_rest = gradients
+    M = ids.shape[0]
     for part in prange(PARTS):
         L, R, A = np.empty((4, 4), np.float32), np.empty((4, 4), np.float32), np.empty((4, 4), np.float32)
-        Q, V = np.empty((4, 4), np.float32), np.empty((4, 4), np.float32)
-        s, v_s = np.empty(4, np.float32), np.empty(4, np.float32)
-        u, v_u = np.empty(3, np.float32), np.empty(3, np.float32)
-        B, v_B, v_c = np.zeros(16, np.float32), np.zeros(16, np.float32), np.empty(3, np.float32)
+        scratch, V = np.empty((4, 4), np.float32), np.empty((4, 4), np.float32)
+        W, s = np.empty((3, 4), np.float32), np.empty(4, np.float32)
+        v, v_v = np.empty(3, np.float32), np.empty(3, np.float32)
+        B, v_B, v_c = np.empty(16, np.float32), np.empty(16, np.float32), np.empty(3, np.float32)
         for m in range(part * M // PARTS, (part + 1) * M // PARTS):
             i = ids[m]
             nl, nr = _quaternion_matrices(left[i], right[i], L, R)
             _factor(i, scales, time_scales, softplus, L, R, A, s)
-            tt = _covariance_tt(A, s)
+            tt = _condition(A, s, v, W)
             dt = t - times[i, 0]
-            for a in range(3):
-                u[a] = F(0)
-                for k in range(4):
-                    u[a] += A[a, k] * A[3, k] * s[k] * s[k]
 
             # opacity = sigmoid(logit) p, p = exp(-dt^2 / 2 tt)
             p = math.exp(F(-0.5) * dt * dt / tt)
@@ -224,38 +239,34 @@ def backward(
             v_dt = -v_p * dt / tt
             v_tt = F(0.5) * v_p * dt * dt / (tt * tt)
 
-            # covariance = xx - u u^T / tt, mean = position + u dt / tt
-            g = v_covariances[m]
-            Q[0, 0], Q[1, 1], Q[2, 2] = g[0], g[3], g[5]
-            Q[0, 1], Q[0, 2], Q[1, 2] = F(0.5) * g[1], F(0.5) * g[2], F(0.5) * g[4]
-            Q[1, 0], Q[2, 0], Q[2, 1] = Q[0, 1], Q[0, 2], Q[1, 2]
+            # mean = position + v dt
+            along = F(0)
             for a in range(3):
-                Gu = Q[a, 0] * u[0] + Q[a, 1] * u[1] + Q[a, 2] * u[2]
-                v_u[a] = (-F(2) * Gu + v_means[m, a] * dt) / tt
-                v_tt += (u[a] * Gu - v_means[m, a] * dt * u[a]) / (tt * tt)
-                v_dt += v_means[m, a] * u[a] / tt
-                Q[a, 3] = F(0.5) * v_u[a]
-                Q[3, a] = Q[a, 3]
-            Q[3, 3] = v_tt
+                v_v[a] = v_means[m, a] * dt
+                v_dt += v_means[m, a] * v[a]
+                along += v_v[a] * v[a]
 
-            # Sigma = (A S)(A S)^T, hence the gradient of A S is 2 Q A S
+            # covariance = W W^T; W m_t = 0, hence it does not act on v
+            g = v_covariances[m]
             for k in range(4):
-                v_s[k] = F(0)
-                for a in range(4):
-                    total = F(0)
-                    for b in range(4):
-                        total += Q[a, b] * A[b, k]
-                    total *= F(2) * s[k]
-                    v_s[k] += total * A[a, k]
-                    V[3 - a, 3 - k] = total * s[k]  # of L R
-            for k in range(4):
+                m_t = A[3, k] * s[k]
+                x = F(2) * g[0] * W[0, k] + g[1] * W[1, k] + g[2] * W[2, k]
+                y = g[1] * W[0, k] + F(2) * g[3] * W[1, k] + g[4] * W[2, k]
+                z = g[2] * W[0, k] + g[4] * W[1, k] + F(2) * g[5] * W[2, k]
+                w = (v_v[0] * W[0, k] + v_v[1] * W[1, k] + v_v[2] * W[2, k] - along * m_t) / tt
+                w += F(2) * v_tt * m_t - v[0] * x - v[1] * y - v[2] * z
+                x, y, z = x + v_v[0] * m_t / tt, y + v_v[1] * m_t / tt, z + v_v[2] * m_t / tt
+
+                # (x, y, z, w) is the gradient of column k of A S
+                v_s = x * A[0, k] + y * A[1, k] + z * A[2, k] + w * A[3, k]
                 raw = scales[i, k] if k < 3 else time_scales[i, 0]
-                v_raw = v_s[k] * (F(1) / (F(1) + math.exp(-raw)) if softplus else s[k])
+                v_raw = v_s * (F(1) / (F(1) + math.exp(-raw)) if softplus else s[k])
                 if k < 3:
                     g_scales[i, k] = v_raw
                 else:
                     g_time_scales[i, 0] = v_raw
-            _quaternions_backward(i, L, R, V, nl, nr, Q, g_left, g_right)
+                V[3, 3 - k], V[2, 3 - k], V[1, 3 - k], V[0, 3 - k] = x * s[k], y * s[k], z * s[k], w * s[k]
+            _quaternions_backward(i, L, R, V, nl, nr, scratch, g_left, g_right)
 
             # colour
             x, y, z = positions[i, 0] - center[0], positions[i, 1] - center[1], positions[i, 2] - center[2]
@@ -291,13 +302,9 @@ def backward(
             g_positions[i, 0] = v_means[m, 0] + vx
             g_positions[i, 1] = v_means[m, 1] + vy
             g_positions[i, 2] = v_means[m, 2] + vz
-            centers[part, 0] -= vx
-            centers[part, 1] -= vy
-            centers[part, 2] -= vz
-    return (
-        g_positions, g_times, g_scales, g_time_scales, g_left, g_right, g_opacities, g_dc, g_rest,
-        centers.sum(0).astype(np.float32),
-    )  # fmt: skip
+            v_centers[part, 0] -= vx
+            v_centers[part, 1] -= vy
+            v_centers[part, 2] -= vz
 
 
 @njit(**INLINE)

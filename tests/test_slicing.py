@@ -107,6 +107,29 @@ def test_the_kernels_agree_with_the_reference(activation: str, level: int) -> No
         assert float((a - b).norm()) <= 1e-4 * float(b.norm()) + 1e-9
 
 
+@pytest.mark.parametrize("activation", ["exp", "softplus"])
+def test_the_kernels_agree_where_all_are_alive(activation: str) -> None:
+    g = replace(random_gaussians(100, seed=9), sh_level=5, scale_activation=activation)  # type: ignore[arg-type]
+    g = g.with_parameters({"time_scales": g.time_scales + 4})
+    expected, expected_gradients = run(g, "reference")
+    found, gradients = run(g, "cpu")
+    assert len(found[4]) == len(expected[4]) == 100
+    for k, b in expected_gradients.items():
+        a = gradients[k].double().ravel()
+        assert float((a - b.ravel()).norm()) <= 1e-4 * float(b.norm()), k
+        assert float(torch.cosine_similarity(a, b.ravel(), dim=0)) > 0.9999, k
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_single_precision_is_enough_for_gaussians_that_live_long_and_move(backend: str) -> None:
+    g = random_gaussians(300, seed=1)
+    g = g.with_parameters({"scales": g.scales - 3, "time_scales": torch.full((300, 1), math.log(10.0))})
+    exact = unpack_symmetric(slice_at(double(g), 0.5, CENTER.double(), backend="reference").splats.covariances)
+    found = unpack_symmetric(slice_at(g, 0.5, CENTER, backend=backend).splats.covariances).double()  # type: ignore[arg-type]
+    assert float(torch.linalg.eigvalsh(found).min()) > 0
+    torch.testing.assert_close(found, exact, rtol=1e-3, atol=1e-5 * float(exact.abs().max()))
+
+
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
 def test_an_empty_scene_and_a_dead_one_give_nothing(backend: str) -> None:
     for g in (empty_gaussians(), random_gaussians(20)):
@@ -131,3 +154,34 @@ def test_equal_input_gives_equal_bits() -> None:
     g = replace(random_gaussians(300, seed=3), sh_level=5)
     first, second = run(g, "cpu")[1], run(g, "cpu")[1]
     assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_a_camera_that_does_not_learn_gets_no_gradient_and_changes_no_other() -> None:
+    g = replace(random_gaussians(50, seed=3), sh_level=3)
+    with_center = run(g, "cpu")[1]
+    leaves = {k: v.clone().requires_grad_() for k, v in g.parameters.items()}
+    instant = slice_at(g.with_parameters(leaves), 0.4, CENTER, backend="cpu")
+    generator = torch.Generator().manual_seed(0)
+    for f in FIELDS:
+        x = getattr(instant.splats, f)
+        noise = torch.randn(x.shape, generator=generator, dtype=torch.float64).float()
+        (x * noise).sum().backward(retain_graph=True)
+    for k, leaf in leaves.items():
+        assert leaf.grad is not None
+        torch.testing.assert_close(leaf.grad, with_center[k], rtol=1e-4, atol=1e-5)
+
+
+def test_parameters_changed_between_forward_and_backward_are_noticed() -> None:
+    g = random_gaussians(10, seed=3)
+    leaves = {k: v.clone().requires_grad_() for k, v in g.parameters.items()}
+    total = slice_at(g.with_parameters(leaves), 0.4, CENTER, backend="cpu").splats.means.sum()
+    with torch.no_grad():
+        leaves["scales"] += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        total.backward()
+
+
+def test_coefficients_above_the_active_level_get_no_gradient() -> None:
+    gradients = run(replace(random_gaussians(50, seed=3), sh_level=2), "cpu")[1]
+    assert gradients["sh_rest"][:, :8].abs().sum() > 0
+    assert not gradients["sh_rest"][:, 8:].any()
