@@ -1,0 +1,1 @@
+"""What makes views that no camera filmed: our own generators, and programs of others that a person has installed."""
