@@ -29,7 +29,7 @@ from training.checkpoint import is_run, write_json
 from training.config import PRESETS, TrainConfig
 from training.data.dataset import Dataset
 from training.evaluation import evaluation_report
-from training.metrics import Perceptual
+from training.perceptual import Perceptual
 from training.run import Run, pick_device
 
 JsonFile = Annotated[Path | None, tyro.conf.arg(name="json", metavar="F")]

@@ -35,21 +35,34 @@ def slice_at(gaussians: Gaussians, time: float, camera_center: Tensor, *, backen
     the difference above, and in the end its sign. Gaussians whose temporal weight is 0.05 or less are left out. The
     viewing direction is that of the unsliced mean. Gradients flow to every parameter and to ``camera_center``.
     """
-    if backend == "auto":
-        float32_on_cpu = gaussians.positions.dtype == torch.float32 and gaussians.positions.device.type == "cpu"
-        backend = "cpu" if float32_on_cpu else "reference"
-    if backend == "cpu":
+    if _backend(gaussians, backend) == "cpu":
         splats, ids = slicing_cpu.slice_at(gaussians, time * gaussians.time_span, camera_center)
         return Slice(splats, ids)
     return _slice_reference(gaussians, time * gaussians.time_span, camera_center)
 
 
-def _slice_reference(gaussians: Gaussians, t: float, camera_center: Tensor) -> Slice:
+def alive_at(gaussians: Gaussians, time: float, reach: float = 1.0, *, backend: Backend = "auto") -> Tensor:
+    """Rows (M,) int64 of the Gaussians whose temporal weight at ``time`` in [0, 1] is above 0.05 to the power of
+    ``reach``: with 1 those that are drawn, with more also those that live so many times as far away in squared time.
+    """
+    t = time * gaussians.time_span
+    if _backend(gaussians, backend) == "cpu":
+        return torch.from_numpy(slicing_cpu.alive(gaussians, t, reach))
     with torch.no_grad():
         dt = t - gaussians.times[:, 0]  # (N,)
-        p = torch.exp(-0.5 * dt**2 / gaussians.factors()[:, 3].square().sum(1))
-        ids = torch.nonzero(p > P_MIN).squeeze(1)
+        variance = gaussians.factors()[:, 3].square().sum(1)
+        return torch.nonzero(torch.exp(-0.5 * dt**2 / variance) > P_MIN**reach).squeeze(1)
 
+
+def _backend(gaussians: Gaussians, backend: Backend) -> Backend:
+    if backend != "auto":
+        return backend
+    float32_on_cpu = gaussians.positions.dtype == torch.float32 and gaussians.positions.device.type == "cpu"
+    return "cpu" if float32_on_cpu else "reference"
+
+
+def _slice_reference(gaussians: Gaussians, t: float, camera_center: Tensor) -> Slice:
+    ids = alive_at(gaussians, t / gaussians.time_span, backend="reference")
     g = gaussians.with_parameters({name: value[ids] for name, value in gaussians.parameters.items()})
     factors = g.factors()
     m_x, m_t = factors[:, :3], factors[:, 3]  # (M, 3, 4), (M, 4)

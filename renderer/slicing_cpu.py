@@ -18,7 +18,7 @@ def slice_at(gaussians: Gaussians, t: float, camera_center: Tensor) -> tuple[Spl
     """The Gaussians alive at internal time ``t`` as seen from ``camera_center`` (3,), and their rows (M,) int64."""
     parameters = tuple(gaussians.parameters.values())
     softplus = gaussians.scale_activation == "softplus"
-    ids = np.flatnonzero(kernels.alive(*_arrays(parameters)[1:6], np.float32(t), softplus))
+    ids = alive(gaussians, t)
     settings = _Settings(
         np.float32(t),
         np.float32(gaussians.time_span),
@@ -28,6 +28,13 @@ def slice_at(gaussians: Gaussians, t: float, camera_center: Tensor) -> tuple[Spl
     )
     sliced = _Slice.apply(ids, settings, camera_center, *parameters)
     return Splats(*sliced), torch.from_numpy(ids)
+
+
+def alive(gaussians: Gaussians, t: float, reach: float = 1.0) -> np.ndarray:
+    """Rows (M,) int64 whose temporal weight at internal time ``t`` is above the threshold to the power of ``reach``."""
+    arrays = _arrays(tuple(gaussians.parameters.values())[1:6])
+    softplus = gaussians.scale_activation == "softplus"
+    return np.flatnonzero(kernels.alive(*arrays, np.float32(t), np.float32(reach), softplus))
 
 
 class _Settings(NamedTuple):

@@ -150,14 +150,14 @@ def _basis_backward(x, y, z, count, g):
 
 
 @njit(**PARALLEL)
-def alive(times, scales, time_scales, left, right, t, softplus):
-    """(N,) whether the temporal weight at ``t`` is above the threshold."""
+def alive(times, scales, time_scales, left, right, t, reach, softplus):
+    """(N,) whether the temporal weight at ``t`` is above the threshold to the power of ``reach``."""
     N = times.shape[0]
     flags = np.empty(N, np.bool_)
     for part in prange(PARTS):
         for i in range(part * N // PARTS, (part + 1) * N // PARTS):
             tt = _time_variance(left[i], right[i], scales[i], time_scales[i, 0], softplus)
-            flags[i] = (t - times[i, 0]) ** 2 < REACH * tt
+            flags[i] = (t - times[i, 0]) ** 2 < reach * REACH * tt
     return flags
 
 

@@ -9,9 +9,9 @@ import torch
 
 from renderer.errors import InputError
 from tests.test_losses import pictures
-from training import metrics
+from training import metrics, perceptual
 from training.losses import ssim_reference
-from training.metrics import Perceptual
+from training.perceptual import Perceptual
 
 
 def test_psnr_of_a_known_error() -> None:
@@ -47,7 +47,7 @@ def test_lpips_is_used_where_its_weights_are(monkeypatch: pytest.MonkeyPatch, tm
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     backbone = alexnet(weights=None)
-    torch.save(backbone.state_dict(), folder / metrics.ALEXNET)
+    torch.save(backbone.state_dict(), folder / perceptual.BACKBONES["alex"][1])
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     distance = Perceptual.load()
     assert distance.key == "lpips"
@@ -65,6 +65,6 @@ def test_weights_that_are_named_must_be_there_and_be_weights(tmp_path: Path) -> 
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
-    code = "import sys, training.metrics; print({'lpips', 'torchvision'} & set(sys.modules))"
+    code = "import sys, training.perceptual; print({'lpips', 'torchvision'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"

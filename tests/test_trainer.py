@@ -12,7 +12,7 @@ from training import run as run_module
 from training.config import DensifyConfig, SceneConfig, TrainConfig, resolved
 from training.evaluation import evaluation_report, spread
 from training.initialise import farthest_points, initial_gaussians, neighbour_spacing, scene_extent
-from training.metrics import Perceptual
+from training.perceptual import Perceptual
 from training.run import Run, pick_device
 from training.trainer import Trainer
 

@@ -4,9 +4,12 @@
     RUN/metrics.jsonl                    one line per report and per evaluation
     RUN/checkpoints/step-002000/         scene.safetensors   the Gaussians: all that rendering needs
                                          training.safetensors  Adam's moments, densification statistics
+                                         distortion.safetensors  the field that training throws away at its end
+                                         cameras.safetensors   learned poses
                                          state.json          step and settings
 
-A checkpoint is a folder that is written under a temporary name and renamed.
+A checkpoint is a folder that is written under a temporary name and renamed. Only what a run has is written; nothing but
+scene.safetensors and state.json is needed to draw the scene.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +31,22 @@ from renderer.errors import InputError
 from renderer.gaussians import PARAMETERS, SETTINGS, Gaussians
 
 FORMAT = 1
+PARTS = ("training", "distortion", "cameras")
+"""Files of a checkpoint beside the scene, by the field of Checkpoint that they hold."""
 STEP_NAME = re.compile(r"step-(\d{6,})$")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A scene at a step, with what training needs to go on."""
+    """A scene at a step, with what training needs to go on: the optimiser's ``training``, and where the method has them
+    the ``distortion`` field and the learned ``cameras``, each empty where it is missing."""
 
     step: int
     gaussians: Gaussians
     training: Mapping[str, Tensor]
     state: Mapping[str, Any]
+    distortion: Mapping[str, Tensor] = field(default_factory=dict)
+    cameras: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -64,11 +72,11 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    scene = {name: value.detach().cpu().contiguous() for name, value in checkpoint.gaussians.parameters.items()}
-    save_file(scene, temporary / "scene.safetensors")
-    save_file(
-        {k: v.detach().cpu().contiguous() for k, v in checkpoint.training.items()}, temporary / "training.safetensors"
-    )
+    parts = {name: getattr(checkpoint, name) for name in PARTS}
+    for name, tensors in {"scene": checkpoint.gaussians.parameters, **parts}.items():
+        if tensors:
+            detached = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+            save_file(detached, temporary / f"{name}.safetensors")
     settings = {name: getattr(checkpoint.gaussians, name) for name in SETTINGS}
     state = {"format": FORMAT, "step": checkpoint.step, "scene": settings, **checkpoint.state}
     write_json(temporary / "state.json", state)
@@ -98,7 +106,11 @@ def load_checkpoint(run: Path, with_training: bool = True) -> Checkpoint:
     folder = folders[-1]
     state = read_json(folder / "state.json")
     tensors = _load_tensors(folder / "scene.safetensors")
-    training = _load_tensors(folder / "training.safetensors") if with_training else {}
+    parts: dict[str, dict[str, Tensor]] = {name: {} for name in PARTS}
+    for name in PARTS if with_training else ():
+        path = folder / f"{name}.safetensors"
+        if path.is_file() or name == "training":
+            parts[name] = _load_tensors(path)
     try:
         if state["format"] != FORMAT:
             raise InputError(f"{folder}: written by another version of dynview; train again with this one")
@@ -108,7 +120,7 @@ def load_checkpoint(run: Path, with_training: bool = True) -> Checkpoint:
     except (KeyError, TypeError, ValueError) as problem:
         raise InputError(f"{folder}: the checkpoint is incomplete ({problem!r}); delete this folder") from None
     _check_shapes(folder, gaussians)
-    return Checkpoint(step, gaussians, training, state)
+    return Checkpoint(step, gaussians, state=state, **parts)
 
 
 def _check_shapes(folder: Path, g: Gaussians) -> None:

@@ -12,6 +12,11 @@ from typing import Any, Literal
 from renderer.gaussians import ScaleActivation
 from training.data.loading import DataOptions
 
+Method = Literal["4dgs", "sparsecam4d", "sparsecam4d-released"]
+Head = Literal["positions", "left", "right", "scales"]
+HEADS: tuple[Head, ...] = ("positions", "left", "right", "scales")
+"""What a distortion field can change: the names of a scene's parameters."""
+
 REFERENCE_STEPS = 30_000
 """The length of the published schedules; a shorter run scales them in proportion."""
 
@@ -48,6 +53,9 @@ class LearningRates:
     """Raw spatial scales."""
     time_scale: float = 5e-3
     """Raw temporal scales."""
+    time_scale_start: float | None = None
+    """Where the rate of the raw temporal scales starts, to fall log-linearly over the first 7,000 steps of 30,000; by
+    default it is constant. SparseCam4D: 0.05."""
     rotation: float = 1e-3
     """Left and right quaternions."""
 
@@ -89,10 +97,94 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
+class GeneratedConfig:
+    """How generated views are learned from, when the clip comes with some (SparseCam4D, eq. 7)."""
+
+    batch: int = 0
+    """Generated pictures per step, beside the real ones; 0 to leave them out, 1 in SparseCam4D."""
+    l1: float = 0.02
+    """Weight of their L1 difference."""
+    perceptual: float = 0.2
+    """Weight of their perceptual difference."""
+    network: Literal["auto", "alex", "vgg", "stand-in"] = "auto"
+    """Of LPIPS; auto takes AlexNet where its weights are on this machine, else a stand-in without learned weights."""
+    weights: str = ""
+    """File of the network's weights; by default torch's hub cache."""
+
+
+@dataclass(frozen=True)
+class DistortionConfig:
+    """The field that bends the scene for generated views while it is learned (SparseCam4D, section 3.2)."""
+
+    enabled: bool = False
+    """Whether there is one."""
+    heads: tuple[Head, ...] = HEADS
+    """What it changes: positions, left, right (quaternions), scales. The released code: positions and scales."""
+    time_axis: bool = True
+    """Whether it knows the time: planes xt, yt, zt."""
+    pose_axis: bool = True
+    """Whether it knows the virtual camera: planes xs, ys, zs."""
+    film: bool = False
+    """Whether time and pose also scale and shift the trunk's output, as in the released code."""
+    zero_start: bool = True
+    """Whether the last layers start at zero, so that switching it on changes nothing at first."""
+    space_nodes: int | None = None
+    """Nodes along x, y and z at level 1: 128 as released on a GPU, 48 on a CPU."""
+    levels: tuple[int, ...] = (1, 2)
+    """Factors of the spatial resolution."""
+    channels: int = 16
+    """Features per plane."""
+    width: int | None = None
+    """Of the trunk and the heads: 128 as released on a GPU, 64 on a CPU."""
+    frames_per_field: int = 0
+    """A field of its own for every so many frames, as released with 50; 0 for one."""
+    start: int = 3000
+    """Step of 30,000 at which it is switched on."""
+    stop: int = 30_000
+    """Step of 30,000 at which it is frozen; it stays applied."""
+    plane_rate: float = 1.6e-3
+    """Adam's step size for the planes, times the scene's extent; falls to a tenth by the end."""
+    network_rate: float = 1.6e-4
+    """The same for the layers."""
+    variation: float = 2e-4
+    """Weight of the total variation of the planes xy, xz, yz."""
+    variation_form: Literal["first-order", "curvature"] = "first-order"
+    """Differences along both axes (K-Planes), or second differences along one as in the released code."""
+    smoothness: float = 1e-4
+    """Weight of the smoothness of the planes xs, ys, zs along s."""
+    smoothness_form: Literal["paper", "released"] = "paper"
+    """Squared norm over channels averaged over planes (eq. 9), or the mean over channels summed over planes."""
+    to_one: float = 0.0
+    """Weight of |1 - P| over all planes with t or s; 1e-4 as released."""
+    to_zero: float = 0.0
+    """Weight of the distortion itself, mean d_mu^2 + mean |d_s|; 1 as released."""
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """Learning the cameras with the scene (SparseCam4D, eq. 8)."""
+
+    enabled: bool = False
+    """Whether poses are learned."""
+    start: int = 3000
+    """First step of 30,000 that moves them."""
+    stop: int = 7000
+    """No movement from here on."""
+    rotation: float = 1e-4
+    """Adam's step size for quaternions; falls to a hundredth by stop. Shorter runs take longer steps in proportion."""
+    translation: float = 1e-3
+    """The same for translations, scene units."""
+    anchor: float = 0.1
+    """Weight of the distance from where they started; it alone holds the gauge."""
+    anchor_form: Literal["norm", "mean"] = "norm"
+    """Euclidean norms (eq. 8), or mean absolute differences as in the released code."""
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A whole run."""
 
-    method: Literal["4dgs"] = "4dgs"
+    method: Method = "4dgs"
     """What the values reproduce."""
     steps: int | None = None
     """Optimisation steps: 30,000 as published on a GPU, 6,000 on a CPU."""
@@ -111,6 +203,9 @@ class TrainConfig:
     rates: LearningRates = field(default_factory=LearningRates)
     densify: DensifyConfig = field(default_factory=DensifyConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    generated: GeneratedConfig = field(default_factory=GeneratedConfig)
+    distortion: DistortionConfig = field(default_factory=DistortionConfig)
+    cameras: CameraConfig = field(default_factory=CameraConfig)
 
     def scaled(self, step_of_reference: int) -> int:
         """A step of the 30,000-step schedule in this run, at least 1."""
@@ -118,7 +213,42 @@ class TrainConfig:
         return max(1, round(step_of_reference * self.steps / REFERENCE_STEPS))
 
 
-PRESETS: dict[str, TrainConfig] = {"4dgs": TrainConfig()}
+_BASE = TrainConfig()
+_SPARSECAM4D = replace(
+    _BASE,
+    method="sparsecam4d",
+    scene=replace(_BASE.scene, scale_activation="softplus"),
+    rates=replace(_BASE.rates, time_scale_start=5e-2),
+    densify=replace(_BASE.densify, opacity_reset=0),
+    generated=GeneratedConfig(batch=1),
+    distortion=DistortionConfig(enabled=True),
+    cameras=CameraConfig(enabled=True),
+)
+"""The paper's values; where it gives none, those of the released code."""
+_SPARSECAM4D_RELEASED = replace(
+    _SPARSECAM4D,
+    method="sparsecam4d-released",
+    seed=6666,
+    batch=2,
+    generated=GeneratedConfig(batch=2, l1=0.016, perceptual=0.1),
+    distortion=DistortionConfig(
+        enabled=True,
+        heads=("positions", "scales"),
+        film=True,
+        zero_start=False,
+        frames_per_field=50,
+        start=1000,
+        stop=15_000,
+        variation_form="curvature",
+        smoothness_form="released",
+        to_one=1e-4,
+        to_zero=1.0,
+    ),
+    cameras=CameraConfig(enabled=True, start=1000, anchor=1.0, anchor_form="mean"),
+)
+"""The values of the authors' released code."""
+
+PRESETS: dict[str, TrainConfig] = {c.method: c for c in (_BASE, _SPARSECAM4D, _SPARSECAM4D_RELEASED)}
 """By the name of what they reproduce."""
 
 
@@ -131,6 +261,11 @@ def resolved(config: TrainConfig, device: str) -> TrainConfig:
         steps=config.steps if config.steps is not None else (30_000 if gpu else 6_000),
         batch=config.batch or (4 if gpu else 1),
         scene=replace(config.scene, points=points),
+        distortion=replace(
+            config.distortion,
+            space_nodes=config.distortion.space_nodes or (128 if gpu else 48),
+            width=config.distortion.width or (128 if gpu else 64),
+        ),
         densify=replace(
             config.densify,
             max_gaussians=config.densify.max_gaussians or (4_000_000 if gpu else 80_000),

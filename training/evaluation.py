@@ -12,8 +12,9 @@ from renderer.gaussians import Gaussians
 from renderer.render import render
 from renderer.view import View
 from training.data.dataset import Dataset
-from training.metrics import Perceptual, psnr, ssim
-from training.trainer import as_target
+from training.data.images import as_target
+from training.metrics import psnr, ssim
+from training.perceptual import Perceptual
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from renderer.gaussians import Gaussians
-from training.config import LearningRates
+from training.config import REFERENCE_STEPS, DistortionConfig, LearningRates
+from training.distortion import DistortionField
 
 Edit = Callable[[str, Tensor], Tensor]
 
@@ -25,6 +26,11 @@ RATE_OF = {
     "sh_dc": "sh_dc",
     "sh_rest": "sh_rest",
 }
+
+TIME_SCALE_FALL = 7_000 / REFERENCE_STEPS
+"""Share of the run over which the rate of the temporal scales falls, where it does."""
+FIELD_FALL = 10.0
+"""Factor by which the rates of a distortion field fall over a run."""
 
 
 class GaussianOptimizer:
@@ -46,6 +52,9 @@ class GaussianOptimizer:
         rate = getattr(self._rates, RATE_OF[name])
         if name == "positions":
             rate = math.exp((1 - progress) * math.log(rate) + progress * math.log(self._rates.position_final))
+        if name == "time_scales" and self._rates.time_scale_start is not None:
+            fallen = min(1.0, progress / TIME_SCALE_FALL)
+            rate = math.exp((1 - fallen) * math.log(self._rates.time_scale_start) + fallen * math.log(rate))
         return rate * self._extent if name in ("positions", "times") else rate
 
     def step(self, progress: float) -> None:
@@ -109,3 +118,32 @@ class GaussianOptimizer:
             group["params"] = [leaf]
             leaves[name] = leaf
         self.gaussians = self.gaussians.with_parameters(leaves)
+
+
+class FieldOptimizer:
+    """Adam (eps 1e-15) over a distortion field; rates are proportional to ``extent``, scene units."""
+
+    def __init__(self, field: DistortionField, config: DistortionConfig, extent: float) -> None:
+        self._rates = (config.plane_rate * extent, config.network_rate * extent)
+        groups = [{"params": field.plane_parameters()}, {"params": field.network_parameters()}]
+        self._adam = torch.optim.Adam(groups, lr=0.0, eps=1e-15, fused=True)
+
+    def step(self, progress: float) -> None:
+        """One update and fresh gradients; ``progress``: steps since the field's start as a share of the run."""
+        for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
+            group["lr"] = rate * FIELD_FALL**-progress
+        self._adam.step()
+        self._adam.zero_grad(set_to_none=True)
+
+    def moments(self) -> dict[str, Tensor]:
+        """Adam's state by "number.moment", for a checkpoint."""
+        leaves = [p for group in self._adam.param_groups for p in group["params"]]
+        return {f"{k}.{key}": value for k, leaf in enumerate(leaves) for key, value in self._adam.state[leaf].items()}
+
+    def load_moments(self, state: dict[str, Tensor]) -> None:
+        """The inverse of :meth:`moments`."""
+        leaves = [p for group in self._adam.param_groups for p in group["params"]]
+        for k, leaf in enumerate(leaves):
+            kept = {key.partition(".")[2]: v.clone() for key, v in state.items() if key.partition(".")[0] == str(k)}
+            if kept:
+                self._adam.state[leaf] = kept

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderer.camera import Camera
+from training.data.generated import GeneratedViews
 
 Split = Literal["train", "test"]
 
@@ -48,6 +49,7 @@ class Dataset:
     to call from any thread. ``depth``: the same for an exact metric depth (H, W) float32 where one is known.
     ``duration``: seconds. ``near, far``: depths between which the scene lies, scene units. ``up``: (3,) world
     direction that points up. ``points``: sparse points, when the clip comes with some. ``source``: what was opened.
+    ``generated``: views that a generator made of it, where some are learned from.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Dataset:
     up: tuple[float, float, float] = (0.0, -1.0, 0.0)
     points: PointCloud | None = field(default=None, repr=False)
     depth: Callable[[int], NDArray[np.float32]] | None = field(default=None, repr=False)
+    generated: GeneratedViews | None = field(default=None, repr=False)
 
     def indices(self, split: Split) -> list[int]:
         """Shots of a split, in the order of the clip."""

@@ -12,7 +12,9 @@ from threading import Lock
 import cv2
 import imageio_ffmpeg
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from renderer.errors import InputError
 
@@ -57,6 +59,11 @@ def shrunk(image: Image, size: tuple[int, int]) -> Image:
     if (image.shape[1], image.shape[0]) == size:
         return image
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def as_target(image: Image) -> Tensor:
+    """A picture (H, W, 3) uint8 as float32 in [0, 1], to be compared with."""
+    return torch.from_numpy(image.astype(np.float32) * np.float32(1 / 255))
 
 
 class FileFrames:

@@ -1,13 +1,14 @@
 """Where virtual cameras stand: between the real ones, in the order in which these are listed.
 
-As the preprocessing of SparseCam4D does it: between two neighbours, position, look-at point, up direction and intrinsics
-run linearly in 24 steps; a real camera stands at each end.
+As the preprocessing of SparseCam4D does it: between two neighbours, position, look-at point, up direction and
+intrinsics run linearly in 24 steps; a real camera stands at each end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def trajectory(cameras: Sequence[Camera], distance: float, steps: int = STEPS) -
     ``distance``: of the look-at point from its camera, scene units. All have the first camera's image size.
     """
     path = [cameras[0]]
-    for a, b in zip(cameras, cameras[1:], strict=False):
+    for a, b in pairwise(cameras):
         path += [_between(a, b, j / steps, distance) for j in range(1, steps)] + [b]
     first = cameras[0]
     return [camera.resized(first.width, first.height) for camera in path]

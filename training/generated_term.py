@@ -1,0 +1,110 @@
+"""What generated views teach (SparseCam4D, sections 3.1 and 3.2): their loss, drawn through the distortion field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from renderer.gaussians import Gaussians
+from renderer.slicing import slice_at
+from renderer.splat import SplatImage, splat
+from training.camera_learning import camera_center
+from training.config import TrainConfig
+from training.data.generated import GeneratedViews
+from training.data.images import as_target
+from training.distortion import Deltas, DistortionField
+from training.optimizer import FieldOptimizer
+from training.perceptual import Perceptual
+
+PoseOf = Callable[[int], Tensor]
+"""Index of a virtual camera to its (4, 4) world-to-camera as it is learned."""
+
+
+class GeneratedTerm:
+    """The generated views of a clip, the field that absorbs what is wrong with them, and what compares pictures.
+
+    ``field``: None where the configuration has none. ``perceptual``: LPIPS or its stand-in. ``box``: (2, 3) corners of
+    the first points. ``frames``: instants of the clip. ``extent``: scene units.
+    """
+
+    def __init__(self, views: GeneratedViews, config: TrainConfig, box: Tensor, frames: int, extent: float) -> None:
+        self.views, self._config = views, config
+        weights = Path(config.generated.weights) if config.generated.weights else None
+        self.perceptual = Perceptual.load(weights, config.generated.network)
+        self.field: DistortionField | None = None
+        if config.distortion.enabled:
+            self.field = DistortionField(config.distortion, box, frames, len(views.cameras), config.seed)
+            self._optimizer = FieldOptimizer(self.field, config.distortion, extent)
+
+    def learn(
+        self, gaussians: Gaussians, pose_of: PoseOf, anchor_of: Callable[[int], Tensor | float], step: int
+    ) -> float:
+        """Add the gradients of a step's generated pictures (eq. 7), their cameras' anchors and the field's penalties;
+        the loss."""
+        c, total = self._config.generated, 0.0
+        if self.field is not None:
+            self.field.requires_grad_(self._learns(step))
+        for index in self._next(step):
+            frame, target = self.views.frames[index], as_target(self.views.read(index))
+            scene, deltas = gaussians, Deltas()
+            if self.field is not None and self.is_on(step):
+                scene, deltas = self.field.distorted(gaussians, frame.time, self.views.pose_coordinate(frame.pose))
+            image = self._draw(scene, index, pose_of(frame.pose))
+            loss = c.l1 * (image.color - target).abs().mean() + c.perceptual * self.perceptual.loss(image.color, target)
+            loss = loss + anchor_of(frame.pose)
+            if self.field is not None and self._learns(step):
+                loss = loss + self.field.regularisers(frame.time) + self.field.shrinkage(deltas)
+            (loss / c.batch).backward()
+            total += loss.item() / c.batch
+        return total
+
+    def _draw(self, scene: Gaussians, index: int, pose: Tensor) -> SplatImage:
+        frame = self.views.frames[index]
+        instant = slice_at(scene, frame.time, camera_center(pose))
+        return splat(instant.splats, self.views.cameras[frame.pose], pose=pose)
+
+    def update(self, step: int) -> None:
+        """Adam's step of the field, while it learns."""
+        if self.field is not None and self._learns(step):
+            start = self._config.scaled(self._config.distortion.start)
+            self._optimizer.step((step - start) / max(1, self._config.steps or 1))
+
+    def is_on(self, step: int) -> bool:
+        """Whether the field bends the scene at a step."""
+        return self.field is not None and step >= self._config.scaled(self._config.distortion.start)
+
+    def _learns(self, step: int) -> bool:
+        return self.is_on(step) and step < self._config.scaled(self._config.distortion.stop)
+
+    def _next(self, step: int) -> list[int]:
+        """The pictures of a step: every one once per epoch, in an order that the seed and the epoch give."""
+        batch, count = self._config.generated.batch, len(self.views.frames)
+        chosen = []
+        for k in range(step * batch, (step + 1) * batch):
+            epoch, place = divmod(k, count)
+            chosen.append(int(np.random.default_rng([self._config.seed, 2, epoch]).permutation(count)[place]))
+        return chosen
+
+    def state(self) -> dict[str, Tensor]:
+        """The field and its moments, for a checkpoint; empty without one."""
+        if self.field is None:
+            return {}
+        moments = {f"adam.{k}": v for k, v in self._optimizer.moments().items()}
+        return {**{f"field.{k}": v for k, v in self.field.state_dict().items()}, **moments}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of :meth:`state`; RuntimeError when it is of another field."""
+        if self.field is None or not state:
+            return
+        self.field.load_state_dict({k.removeprefix("field."): v for k, v in state.items() if k.startswith("field.")})
+        self._optimizer.load_moments({k.removeprefix("adam."): v for k, v in state.items() if k.startswith("adam.")})
+
+
+def first_box(gaussians: Gaussians) -> Tensor:
+    """(2, 3) corners of the box of a scene's points, scene units."""
+    positions = gaussians.positions.detach()
+    return torch.stack([positions.amin(0), positions.amax(0)])

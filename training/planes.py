@@ -1,0 +1,182 @@
+"""Factorised feature planes: a field over many coordinates, stored on planes of two.
+
+K-Planes (Fridovich-Keil et al., CVPR 2023) takes all pairs of (x, y, z, t); the Ennea-plane of SparseCam4D (section
+3.2, eq. 2-3) those of (x, y, z, t, s) without (t, s); HexPlane (Cao and Johnson, CVPR 2023) multiplies complementary
+pairs only. A point's feature is read bilinearly in every plane, multiplied over the planes of a group, and
+concatenated over groups and levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training import plane_kernels
+
+AXES = "xyzts"
+SPACE = "xyz"
+K_PLANES = (("xy", "xz", "xt", "yz", "yt", "zt"),)
+ENNEA_PLANES = (("xy", "xz", "xt", "xs", "yz", "yt", "ys", "zt", "zs"),)
+HEX_PLANES = (("xy", "zt"), ("xz", "yt"), ("yz", "xt"))
+SPACE_INIT = (0.1, 0.5)
+"""Planes of two spatial axes start uniform in this range, all others at one (K-Planes)."""
+
+
+@dataclass(frozen=True)
+class PlaneLayout:
+    """Which planes there are.
+
+    ``groups``: names of planes, by their two axes; a group's planes are multiplied. ``nodes``: per axis of "xyzts" (as
+    many as there are coordinates) at level 1. ``levels``: factors by which the spatial axes, and only these, grow.
+    ``channels``: C, per plane.
+    """
+
+    groups: tuple[tuple[str, ...], ...]
+    nodes: tuple[int, ...]
+    levels: tuple[int, ...] = (1, 2)
+    channels: int = 16
+
+    def __post_init__(self) -> None:
+        for name in (n for group in self.groups for n in group):
+            i, j = (AXES.find(axis) for axis in name)
+            if not 0 <= i < j < len(self.nodes):
+                raise ValueError(f"plane {name}: not two of the axes {AXES[: len(self.nodes)]} in their order")
+        if min(self.nodes) < 1:
+            raise ValueError(f"an axis has {min(self.nodes)} nodes, expected at least 1")
+
+    @property
+    def features(self) -> int:
+        """Length of a point's feature."""
+        return len(self.groups) * len(self.levels) * self.channels
+
+    def planes(self) -> Iterator[tuple[str, int, int, int, int]]:
+        """Name, level, slot, N_i, N_j of every plane, slot by slot."""
+        slots = [(level, group) for level in self.levels for group in self.groups]
+        for slot, (level, group) in enumerate(slots):
+            for name in group:
+                N_i, N_j = (self.nodes[AXES.index(a)] * (level if a in SPACE else 1) for a in name)
+                yield name, level, slot, N_i, N_j
+
+
+class Planes(nn.Module):
+    """The planes of a layout, learned; ``values`` (V,) holds them all, channels innermost.
+
+    ``generator``: seeds the initial values.
+    """
+
+    def __init__(self, layout: PlaneLayout, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.layout = layout
+        rows, parts, offset = [], [], 0
+        for name, _, slot, N_i, N_j in layout.planes():
+            i, j = (AXES.index(axis) for axis in name)
+            rows.append((offset, i, j, N_i, N_j, slot))
+            part = torch.ones(N_j * N_i * layout.channels)
+            if set(name) <= set(SPACE):
+                part.uniform_(*SPACE_INIT, generator=generator)
+            parts.append(part)
+            offset += len(part)
+        self.table = np.array(rows, np.int64)
+        self.values = nn.Parameter(torch.cat(parts))
+
+    def forward(self, coordinates: Tensor) -> Tensor:
+        """Features (N, layout.features) of points (N, D) in [-1, 1]; differentiable in both.
+
+        Nodes lie at -1 and 1 and evenly between; outside, a plane goes on as at its border.
+        """
+        D = len(self.layout.nodes)
+        if coordinates.ndim != 2 or coordinates.shape[1] != D:
+            raise ValueError(f"coordinates have shape {tuple(coordinates.shape)}, expected (N, {D})")
+        if coordinates.dtype == torch.float32 and coordinates.device.type == "cpu":
+            return _Lookup.apply(self.values, coordinates, self.table, self.layout)
+        return self.lookup_reference(coordinates)
+
+    def lookup_reference(self, coordinates: Tensor) -> Tensor:
+        """The same by torch's grid_sample, for any dtype and device."""
+        slots = [coordinates.new_ones(self.layout.channels, len(coordinates)) for _ in range(self._slots)]
+        for (_, i, j, _, _, slot), plane in zip(self.table.tolist(), self.planes(), strict=True):
+            grid = torch.stack([coordinates[:, i], coordinates[:, j]], dim=1)[None, None]  # (1, 1, N, 2)
+            sampled = F.grid_sample(
+                plane.permute(2, 0, 1)[None].to(coordinates), grid, align_corners=True, padding_mode="border"
+            )
+            slots[slot] = slots[slot] * sampled[0, :, 0]
+        return torch.cat(slots).T
+
+    def planes(self, axes: str | None = None) -> list[Tensor]:
+        """The planes (N_j, N_i, C), in the layout's order, or those whose name is among the words of ``axes``."""
+        sizes = [N_i * N_j * self.layout.channels for *_, N_i, N_j in self.layout.planes()]
+        parts = self.values.split(sizes)
+        return [
+            part.view(N_j, N_i, self.layout.channels)
+            for part, (name, _, _, N_i, N_j) in zip(parts, self.layout.planes(), strict=True)
+            if axes is None or name in axes.split()
+        ]
+
+    @property
+    def _slots(self) -> int:
+        return len(self.layout.groups) * len(self.layout.levels)
+
+
+class _Lookup(torch.autograd.Function):
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, values: Tensor, coordinates: Tensor, table: np.ndarray, layout: PlaneLayout
+    ) -> Tensor:
+        ctx.save_for_backward(values, coordinates)
+        ctx.table, ctx.layout = table, layout
+        slots = len(layout.groups) * len(layout.levels)
+        return torch.from_numpy(
+            plane_kernels.lookup(_array(values), table, _array(coordinates), slots, layout.channels)
+        )
+
+    @staticmethod
+    def backward(ctx: Any, v_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        values, coordinates = ctx.saved_tensors
+        points = _array(coordinates)
+        v_features, v_points = plane_kernels.lookup_backward(
+            _array(values), ctx.table, points, _array(v_out), ctx.layout.channels
+        )
+        v_values = torch.zeros_like(values)
+        plane_kernels.scatter(ctx.table, points, v_features, v_values.numpy())
+        return v_values, torch.from_numpy(v_points), None, None
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(tensor.detach().numpy())
+
+
+# ------------------------------------------------------------------------------------------ regularisers
+
+
+def total_variation(planes: Sequence[Tensor]) -> Tensor:
+    """Twice the mean squared difference of neighbours along each of the two axes, summed over planes (K-Planes)."""
+    return torch.stack([2 * (_mean_square(p.diff(dim=0)) + _mean_square(p.diff(dim=1))) for p in planes]).sum()
+
+
+def curvature(planes: Sequence[Tensor]) -> Tensor:
+    """Mean squared second difference along the second axis of each plane's name, its rows, summed over planes: what
+    the released code of SparseCam4D calls total variation, and its smoothness along t or s."""
+    return torch.stack([_mean_square(p.diff(n=2, dim=0)) for p in planes]).sum()
+
+
+def pose_smoothness(planes: Sequence[Tensor]) -> Tensor:
+    """Second-order smoothness along s of one level's planes xs, ys, zs (SparseCam4D, eq. 9): the squared norm over
+    channels of the second difference, averaged over nodes and over planes. Planes of several levels are averaged too.
+    """
+    parts = [p.diff(n=2, dim=0).square().sum() / (p.shape[0] * p.shape[1]) for p in planes]
+    return torch.stack(parts).mean()
+
+
+def distance_to_one(planes: Sequence[Tensor]) -> Tensor:
+    """Mean |1 - P|, summed over planes (K-Planes' sparsity of planes that contain time)."""
+    return torch.stack([(1 - p).abs().mean() for p in planes]).sum()
+
+
+def _mean_square(x: Tensor) -> Tensor:
+    return x.square().mean() if x.numel() else x.new_zeros(())
