@@ -58,8 +58,9 @@ class LearnedCameras:
         return (self.config.anchor * distance).float()
 
     def step(self, step: int) -> None:
-        """One update, with rates that fall log-linearly from the beginning of the run to the end of the learning."""
-        fall = FALL ** (-min(1.0, step / max(1, self._last)))
+        """One update, with rates that fall log-linearly until the end of the learning."""
+        begin = self._first if self.config.falls_from == "start" else 0
+        fall = FALL ** -min(1.0, max(0, step - begin) / max(1, self._last - begin))
         for group, rate in zip(self._adam.param_groups, (self.config.rotation, self.config.translation), strict=True):
             group["lr"] = rate * self._haste * fall
         self._adam.step()

@@ -172,6 +172,9 @@ class CameraConfig:
     """No movement from here on."""
     rotation: float = 1e-4
     """Adam's step size for quaternions; falls to a hundredth by stop. Shorter runs take longer steps in proportion."""
+    falls_from: Literal["start", "zero"] = "start"
+    """Where the fall of the rates begins: with the learning, or at step 0 as in the released code, whose cameras have
+    a seventh of the rate left when they are switched on."""
     translation: float = 1e-3
     """The same for translations, scene units."""
     anchor: float = 0.1
@@ -244,7 +247,7 @@ _SPARSECAM4D_RELEASED = replace(
         to_one=1e-4,
         to_zero=1.0,
     ),
-    cameras=CameraConfig(enabled=True, start=1000, anchor=1.0, anchor_form="mean"),
+    cameras=CameraConfig(enabled=True, start=1000, anchor=1.0, anchor_form="mean", falls_from="zero"),
 )
 """The values of the authors' released code."""
 

@@ -30,6 +30,8 @@ from training.planes import (
 SIZES = {"positions": 3, "left": 4, "right": 4, "scales": 3}
 MARGIN = 2.0 * 1.1
 """Half size of the field's box over that of the first points' box, as released."""
+PLANE_KINDS = (("xy", "xz", "yz"), ("xt", "yt", "zt"), ("xs", "ys", "zs"))
+"""Planes of space alone, with time, with pose."""
 REACH = 2.0
 """The field is asked about Gaussians whose temporal weight is above 0.05 squared: a fainter one would have to become
 more than sqrt(2) times as long-lived to be drawn."""
@@ -69,8 +71,7 @@ class DistortionField(nn.Module):
         [0, 1]: by name, (N, 3) or (N, 4), raw parameters before activation. Differentiable in the positions."""
         low, high = self.box[0], self.box[1]
         place = 2 * (positions - low) / (high - low) - 1
-        ts = positions.new_tensor([2 * time - 1, 2 * s - 1])
-        return self._part(time)(torch.cat([place, ts.expand(len(place), 2)], dim=1), ts)
+        return self._part(time)(place, (2 * time - 1, 2 * s - 1))
 
     def distorted(self, gaussians: Gaussians, time: float, s: float) -> tuple[Gaussians, Deltas]:
         """G' = G + dG (eq. 5) and dG for the rows that may be drawn at ``time``; other rows stay as they are.
@@ -84,16 +85,17 @@ class DistortionField(nn.Module):
 
     def regularisers(self, time: float) -> Tensor:
         """The weighted penalties of the planes that serve ``time`` (eq. 9 and section 3.4)."""
-        c, planes = self.config, self._part(time).planes
+        c, planes = self.config, self._part(time).planes.by_name()
+        spatial, times, poses = ([p for n in names for p in planes.get(n, [])] for names in PLANE_KINDS)
         total = self.box.new_zeros(())
         if c.variation:
             form = total_variation if c.variation_form == "first-order" else curvature
-            total = total + c.variation * form(planes.planes("xy xz yz"))
-        if c.smoothness and c.pose_axis:
+            total = total + c.variation * form(spatial)
+        if c.smoothness and poses:
             along = pose_smoothness if c.smoothness_form == "paper" else curvature
-            total = total + c.smoothness * along(planes.planes("xs ys zs"))
-        if c.to_one and (c.pose_axis or c.time_axis):
-            total = total + c.to_one * distance_to_one(planes.planes("xt yt zt xs ys zs"))
+            total = total + c.smoothness * along(poses)
+        if c.to_one and times + poses:
+            total = total + c.to_one * distance_to_one(times + poses)
         return total
 
     def shrinkage(self, deltas: Deltas) -> Tensor:
@@ -121,10 +123,7 @@ class DistortionField(nn.Module):
 
 
 class _Part(nn.Module):
-    """Planes, trunk and heads for a stretch of time: D = {phi, phi_mu, phi_l, phi_r, phi_s} of eq. 4.
-
-    The heads' hidden layers are one matrix: a head reads its own stretch of the result.
-    """
+    """Planes, trunk and heads for a stretch of time: D = {phi, phi_mu, phi_l, phi_r, phi_s} of eq. 4."""
 
     def __init__(self, layout: PlaneLayout, config: DistortionConfig, generator: torch.Generator) -> None:
         super().__init__()
@@ -140,16 +139,15 @@ class _Part(nn.Module):
                 nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def forward(self, coordinates: Tensor, ts: Tensor) -> Deltas:
-        """Changes by name at ``coordinates`` (N, 5), all at ``ts`` (2,) in [-1, 1]."""
-        h = self.trunk(self.planes(coordinates))
+    def forward(self, places: Tensor, ts: tuple[float, float]) -> Deltas:
+        """Changes by name at ``places`` (N, 3), all at time and pose ``ts``, everything in [-1, 1]."""
+        h = self.trunk(self.planes(places, ts))
         if self.film is not None:
-            gamma, beta = self.film(ts).chunk(2)
+            gamma, beta = self.film(places.new_tensor(ts)).chunk(2)
             h = gamma * h + beta
-        weight = torch.cat([layer.weight for layer in self.hidden])  # type: ignore[misc]
-        bias = torch.cat([layer.bias for layer in self.hidden])  # type: ignore[misc]
-        hidden = F.relu(F.linear(F.relu(h), weight, bias)).chunk(len(self.heads), dim=1)
-        return {name: layer(x) for name, layer, x in zip(self.heads, self.last, hidden, strict=True)}
+        h = F.relu(h)
+        layers = zip(self.heads, self.hidden, self.last, strict=True)
+        return {name: last(F.relu(hidden(h))) for name, hidden, last in layers}
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

@@ -73,8 +73,8 @@ def gradient_structure(image: Tensor, target: Tensor) -> Tensor:
     for _ in range(SCALES):
         structure = 1 - losses.ssim(x[0].permute(1, 2, 0).contiguous(), y[0].permute(1, 2, 0).contiguous())
         gx, gy = _gradients(x.mean(1)), _gradients(y.mean(1))
-        size = (gx.norm(dim=0) + gy.norm(dim=0)).mean()
-        total = total + 0.5 * structure + 0.5 * (gx - gy).norm(dim=0).mean() / size.clamp(min=1e-6)
+        size = (_lengths(gx) + _lengths(gy)).mean()
+        total = total + 0.5 * structure + 0.5 * _lengths(gx - gy).mean() / size.clamp(min=1e-6)
         used += 1
         if min(x.shape[2:]) < 16:
             break
@@ -90,6 +90,11 @@ def _gradients(luminance: Tensor) -> Tensor:
     dx = luminance[:, :-1, 1:] - luminance[:, :-1, :-1]
     dy = luminance[:, 1:, :-1] - luminance[:, :-1, :-1]
     return torch.stack([dx, dy])
+
+
+def _lengths(gradients: Tensor) -> Tensor:
+    """(1, H, W) lengths of (2, 1, H, W), with a slope that is defined at zero."""
+    return torch.sqrt(gradients[0] ** 2 + gradients[1] ** 2 + 1e-12)
 
 
 def _lpips(path: Path, network: str) -> Perceptual:

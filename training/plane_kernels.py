@@ -1,7 +1,8 @@
 """Looking feature planes up on the CPU, and the way back: numba, all cores, equal bits from equal input.
 
 ``values`` (V,) holds all planes one after another, each (N_j, N_i, C) with channels innermost. ``planes`` (Q, 6) int64
-says for each: offset into ``values``, axis i, axis j, N_i, N_j, and the slot of the output that it multiplies.
+says for each: offset into ``values``, axis i, axis j, N_i, N_j, and the slot of the output that it multiplies. A plane
+with an N_j of 1 is a line.
 ``coordinates`` (N, D) are in [-1, 1]; outside, a plane goes on as at its border.
 """
 
@@ -44,6 +45,10 @@ def lookup(values, planes, coordinates, slots, channels):
                 a = planes[q, 0] + (y * Ni + x) * C
                 w00, w01 = (F(1) - wy) * (F(1) - wx), (F(1) - wy) * wx
                 w10, w11 = wy * (F(1) - wx), wy * wx
+                if down == 0:
+                    for c in range(C):
+                        out[n, slot * C + c] *= (F(1) - wx) * values[a + c] + wx * values[a + right + c]
+                    continue
                 for c in range(C):
                     f = w00 * values[a + c] + w01 * values[a + right + c]
                     f += w10 * values[a + down + c] + w11 * values[a + down + right + c]
@@ -71,6 +76,13 @@ def lookup_backward(values, planes, coordinates, v_out, channels):
                 y, wy, sy = _place(coordinates[n, planes[q, 2]], Nj)
                 right, down = (C if Ni > 1 else 0), (Ni * C if Nj > 1 else 0)
                 a = planes[q, 0] + (y * Ni + x) * C
+                if down == 0:
+                    for c in range(C):
+                        p00, p01 = values[a + c], values[a + right + c]
+                        features[q, c] = p00 + wx * (p01 - p00)
+                        along_x[q, c] = sx * (p01 - p00)
+                        along_y[q, c] = F(0)
+                    continue
                 for c in range(C):
                     p00, p01 = values[a + c], values[a + right + c]
                     p10, p11 = values[a + down + c], values[a + down + right + c]
@@ -109,6 +121,12 @@ def _scatter(planes, q, coordinates, v_features, v_values):
         a = planes[q, 0] + (y * Ni + x) * C
         w00, w01 = (F(1) - wy) * (F(1) - wx), (F(1) - wy) * wx
         w10, w11 = wy * (F(1) - wx), wy * wx
+        if down == 0:
+            for c in range(C):
+                v_values[a + c] += (F(1) - wx) * v_features[n, q, c]
+            for c in range(C):
+                v_values[a + right + c] += wx * v_features[n, q, c]
+            continue
         for c in range(C):
             v_values[a + c] += w00 * v_features[n, q, c]
         for c in range(C):

@@ -85,20 +85,25 @@ class Planes(nn.Module):
         self.table = np.array(rows, np.int64)
         self.values = nn.Parameter(torch.cat(parts))
 
-    def forward(self, coordinates: Tensor) -> Tensor:
-        """Features (N, layout.features) of points (N, D) in [-1, 1]; differentiable in both.
+    def forward(self, coordinates: Tensor, common: tuple[float, ...] = ()) -> Tensor:
+        """Features (N, layout.features) of points in [-1, 1]; differentiable in them and in the planes.
 
-        Nodes lie at -1 and 1 and evenly between; outside, a plane goes on as at its border.
+        ``coordinates``: (N, D), or (N, D - K) when all points share their last K coordinates, given as ``common``: then
+        planes of those axes are read once and the rest is done on lines. Nodes lie at -1 and 1 and evenly between;
+        outside, a plane goes on as at its border.
         """
-        D = len(self.layout.nodes)
+        D = len(self.layout.nodes) - len(common)
         if coordinates.ndim != 2 or coordinates.shape[1] != D:
             raise ValueError(f"coordinates have shape {tuple(coordinates.shape)}, expected (N, {D})")
-        if coordinates.dtype == torch.float32 and coordinates.device.type == "cpu":
-            return _Lookup.apply(self.values, coordinates, self.table, self.layout)
-        return self.lookup_reference(coordinates)
+        if coordinates.dtype != torch.float32 or coordinates.device.type != "cpu":
+            return self.lookup_reference(coordinates, common)
+        values, table = self._cut(common) if common else (self.values, self.table)
+        return _Lookup.apply(values, coordinates, table, self.layout)
 
-    def lookup_reference(self, coordinates: Tensor) -> Tensor:
+    def lookup_reference(self, coordinates: Tensor, common: tuple[float, ...] = ()) -> Tensor:
         """The same by torch's grid_sample, for any dtype and device."""
+        shared = coordinates.new_tensor(common).expand(len(coordinates), len(common))
+        coordinates = torch.cat([coordinates, shared], dim=1)
         slots = [coordinates.new_ones(self.layout.channels, len(coordinates)) for _ in range(self._slots)]
         for (_, i, j, _, _, slot), plane in zip(self.table.tolist(), self.planes(), strict=True):
             grid = torch.stack([coordinates[:, i], coordinates[:, j]], dim=1)[None, None]  # (1, 1, N, 2)
@@ -108,15 +113,38 @@ class Planes(nn.Module):
             slots[slot] = slots[slot] * sampled[0, :, 0]
         return torch.cat(slots).T
 
-    def planes(self, axes: str | None = None) -> list[Tensor]:
-        """The planes (N_j, N_i, C), in the layout's order, or those whose name is among the words of ``axes``."""
+    def _cut(self, common: tuple[float, ...]) -> tuple[Tensor, np.ndarray]:
+        """The planes as values and table, those of the last axes cut to lines at ``common``."""
+        first = len(self.layout.nodes) - len(common)
+        rows, parts, offset = [], [], 0
+        for (_, i, j, N_i, N_j, slot), plane in zip(self.table.tolist(), self.planes(), strict=True):
+            if i >= first:
+                raise ValueError("a plane of two common axes has nothing left to be read along")
+            if j >= first:
+                y = min(max(0.5 * (common[j - first] + 1), 0.0), 1.0) * (N_j - 1)
+                lower = min(int(y), max(N_j - 2, 0))
+                upper = min(lower + 1, N_j - 1)
+                plane = torch.lerp(plane[lower], plane[upper], y - lower)
+                j, N_j = i, 1
+            rows.append((offset, i, j, N_i, N_j, slot))
+            parts.append(plane.reshape(-1))
+            offset += plane.numel()
+        return torch.cat(parts), np.array(rows, np.int64)
+
+    def planes(self) -> list[Tensor]:
+        """All planes (N_j, N_i, C), in the layout's order."""
         sizes = [N_i * N_j * self.layout.channels for *_, N_i, N_j in self.layout.planes()]
-        parts = self.values.split(sizes)
         return [
             part.view(N_j, N_i, self.layout.channels)
-            for part, (name, _, _, N_i, N_j) in zip(parts, self.layout.planes(), strict=True)
-            if axes is None or name in axes.split()
+            for part, (*_, N_i, N_j) in zip(self.values.split(sizes), self.layout.planes(), strict=True)
         ]
+
+    def by_name(self) -> dict[str, list[Tensor]]:
+        """The planes (N_j, N_i, C) of each name, one for every level."""
+        planes: dict[str, list[Tensor]] = {}
+        for plane, (name, *_) in zip(self.planes(), self.layout.planes(), strict=True):
+            planes.setdefault(name, []).append(plane)
+        return planes
 
     @property
     def _slots(self) -> int:
