@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import numpy as np
 import tyro
 from tqdm import tqdm
 
 from app import ray_plot
-from app.command_line import parsed
+from app.command_line import parsed, preset_asked_for
 from app.engine import home_camera
 from app.tours import novel_path, through_inputs
 from app.video import VideoWriter, to_uint8
@@ -334,9 +334,13 @@ def _scaled(camera: Camera, scale: float) -> Camera:
 
 def parse(arguments: Sequence[str]) -> Command:
     """The command that the arguments ask for; InputError with one sentence for arguments that make no sense."""
-    return parsed(
-        lambda: tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="dynview", args=list(arguments)), "dynview"
-    )
+    training = Train(source=tyro.MISSING, config=preset_asked_for(arguments))
+    kinds = [
+        Annotated[kind, tyro.conf.subcommand(name, default=training if kind is Train else tyro.MISSING_NONPROP)]
+        for name, kind in COMMANDS.items()
+    ]
+    choice: Any = Union[tuple(kinds)]  # noqa: UP007 (made from a dict)
+    return parsed(lambda: tyro.cli(choice, prog="dynview", args=list(arguments)), "dynview")
 
 
 def main() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from renderer.errors import InputError
+from training.config import PRESETS, TrainConfig
 
 T = TypeVar("T")
 
@@ -23,6 +24,18 @@ def parsed(parse: Callable[[], T], program: str) -> T:
         if stop.code in (0, None):
             raise
         raise InputError(_one_sentence(complaint.getvalue(), program)) from None
+
+
+def preset_asked_for(arguments: Sequence[str]) -> TrainConfig:
+    """The preset that ``--method`` names, whose values are the defaults of all other options; the first one where it is
+    absent, or names none, of which tyro will complain."""
+    name = ""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == "--method":
+            name = following
+        elif argument.startswith("--method="):
+            name = argument.partition("=")[2]
+    return PRESETS.get(name, PRESETS["4dgs"])
 
 
 def _one_sentence(complaint: str, program: str) -> str:

@@ -131,7 +131,7 @@ def test_only_space_grows_with_the_level_and_spatial_planes_start_uniform_others
     for name, values in planes.by_name().items():
         for plane in values:
             if set(name) <= set("xyz"):
-                assert 0.1 <= plane.min() and plane.max() <= 0.5 and plane.std() > 0.05
+                assert plane.min() >= 0.1 and plane.max() <= 0.5 and plane.std() > 0.05
             else:
                 assert plane.min() == plane.max() == 1
 

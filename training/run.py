@@ -24,7 +24,9 @@ from training.checkpoint import (
 )
 from training.config import PRESETS, TrainConfig, changes, resolved, with_changes
 from training.data.dataset import Dataset
+from training.data.generated_sources import with_generated
 from training.data.loading import open_dataset
+from training.perceptual import fetch_command
 from training.trainer import StepReport, Trainer
 
 Report = Callable[[str], None]
@@ -55,10 +57,22 @@ class Run:
     """
 
     def __init__(
-        self, folder: Path, source: str, config: TrainConfig, dataset: Dataset, checkpoint: Checkpoint | None = None
+        self,
+        folder: Path,
+        source: str,
+        config: TrainConfig,
+        dataset: Dataset,
+        checkpoint: Checkpoint | None = None,
+        report: Report = silent,
     ) -> None:
         self.folder, self.source, self.config, self.dataset = folder, source, config, dataset
         self.trainer = Trainer(dataset, config, checkpoint)
+        generated = self.trainer.generated
+        if generated is not None and generated.perceptual.key != "lpips":
+            report(
+                f"LPIPS' weights are not on this machine; {generated.perceptual.name} stands in for it. "
+                f"To get them: {fetch_command()}"
+            )
         self.begun = False
 
     @staticmethod
@@ -75,9 +89,9 @@ class Run:
         if folder.exists() and not is_run(folder) and any(folder.iterdir() if folder.is_dir() else [folder]):
             raise InputError(f"{folder}: exists and is not a run; choose another --out")
         config = resolved(config, "cpu")
-        dataset = open_dataset(source, config.data, report)
+        dataset = _open(source, config, report)
         report("Placing the first Gaussians")
-        return Run(folder, source, config, dataset)
+        return Run(folder, source, config, dataset, report=report)
 
     @staticmethod
     def open(folder: Path, *, steps: int | None = None, report: Report = silent) -> Run:
@@ -94,8 +108,8 @@ class Run:
         except (KeyError, TypeError, ValueError) as problem:
             raise InputError(f"{folder / 'run.json'}: not understood ({problem!r}); train again") from None
         checkpoint = load_checkpoint(folder) if checkpoint_folders(folder) else None
-        dataset = open_dataset(source, config.data, report)
-        run = Run(folder, source, config, dataset, checkpoint)
+        dataset = _open(source, config, report)
+        run = Run(folder, source, config, dataset, checkpoint, report)
         run.begun = True
         run._forget_metrics_after(run.trainer.done)
         return run
@@ -124,6 +138,15 @@ class Run:
                 "cameras": self.dataset.camera_names,
             },
         }
+        generated = self.trainer.generated
+        if generated is not None:
+            description["generated"] = {
+                "source": generated.views.source,
+                "cameras": len(generated.views.cameras),
+                "pictures": len(generated.views.frames),
+                "perceptual": generated.perceptual.key,
+                "perceptual_name": generated.perceptual.name,
+            }
         write_json(self.folder / "run.json", description)
         self.begun = True
 
@@ -153,6 +176,12 @@ class Run:
         if path.exists():
             lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
             path.write_text("".join(line + "\n" for line in lines))
+
+
+def _open(source: str, config: TrainConfig, report: Report) -> Dataset:
+    """The clip, with generated views where the configuration learns from some."""
+    dataset = open_dataset(source, config.data, report)
+    return with_generated(dataset, config.data, report) if config.generated.batch else dataset
 
 
 def _step_of(line: str) -> float:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from renderer.camera import Camera
+from renderer.errors import InputError
 from renderer.gaussians import Gaussians
 from renderer.harmonics import MAX_LEVEL
 from renderer.slicing import slice_at
@@ -224,10 +225,16 @@ class Trainer:
         saved = part("statistics.")
         if saved.keys() == vars(self._statistics).keys():
             self._statistics = replace(self._statistics, **{k: v.clone() for k, v in saved.items()})
-        if self.generated is not None:
-            self.generated.load(checkpoint.distortion)
-        if self.cameras is not None and checkpoint.cameras:
-            self.cameras.load(dict(checkpoint.cameras))
+        try:
+            if self.generated is not None:
+                self.generated.load(checkpoint.distortion)
+            if self.cameras is not None and checkpoint.cameras:
+                self.cameras.load(dict(checkpoint.cameras))
+        except (RuntimeError, ValueError, KeyError):
+            raise InputError(
+                f"step {checkpoint.step} of this run was made with other cameras or generated views than are there "
+                "now; restore the data it was trained on"
+            ) from None
 
 
 def _camera_places(dataset: Dataset) -> dict[int, int]:

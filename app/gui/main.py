@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from app.command_line import parsed
+from app.command_line import parsed, preset_asked_for
 from app.engine import Engine
 from renderer.errors import InputError
 from training.config import TrainConfig
@@ -52,7 +52,8 @@ def check_display() -> None:
 def main() -> None:
     """Entry point of ``dynview-gui``."""
     try:
-        gui = parsed(lambda: tyro.cli(Gui, prog="dynview-gui", args=sys.argv[1:]), "dynview-gui")
+        preset = Gui(config=preset_asked_for(sys.argv[1:]))
+        gui = parsed(lambda: tyro.cli(Gui, prog="dynview-gui", args=sys.argv[1:], default=preset), "dynview-gui")
         check_display()
         # Mesa's software renderer leaves the other half of the processor to training
         os.environ.setdefault("LP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))

@@ -31,6 +31,9 @@ class DataOptions:
     """First and last frame (from 0) to measure, of a single moving camera; with train_frames."""
     frame_step: int = 1
     """Use every so manieth frame."""
+    generated: str = "auto"
+    """Generated views, for a method that learns from some: a folder, or inconsistent for the demo scene; auto takes
+    the folder generated in the clip's own."""
     cache_megabytes: int = 2000
     """Memory for pictures; more goes to a temporary file or is read again."""
 

@@ -102,9 +102,9 @@ class InconsistentViews:
         s, t = divmod(index, len(self._times))
         d, exact = self.warp(index), self.exact(index)
         ys, xs = np.mgrid[0 : d.shape[0], 0 : d.shape[1]].astype(np.float32)
-        wrong = _sampled(exact, xs + d[..., 0], ys + d[..., 1], cv2.INTER_CUBIC)
+        wrong: NDArray[np.float32] = _sampled(exact, xs + d[..., 0], ys + d[..., 1], cv2.INTER_CUBIC)
         if self._blurs[s, t] > 0.05:
-            wrong = cv2.GaussianBlur(wrong, (0, 0), float(self._blurs[s, t]))
+            wrong = cv2.GaussianBlur(wrong, (0, 0), float(self._blurs[s, t]))  # type: ignore[assignment]
         picture = (np.clip(wrong * self.gains[s, t], 0, 1) * 255 + 0.5).astype(np.uint8)
         with self._lock:
             self._kept[index] = picture
