@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Union
 
-import numpy as np
 import tyro
 from tqdm import tqdm
 
-from app import ray_plot
+from app import plots
 from app.command_line import parsed, preset_asked_for
+from app.console import JsonFile, open_run, say
 from app.engine import home_camera
+from app.inspection import Inspect
 from app.tours import novel_path, through_inputs
 from app.video import VideoWriter, to_uint8
 from renderer.camera import Camera
@@ -25,14 +25,12 @@ from renderer.paths import focus_point, load_path
 from renderer.rays import ray_distribution
 from renderer.render import render
 from renderer.view import View
-from training.checkpoint import is_run, write_json
+from training.checkpoint import write_json
 from training.config import PRESETS, TrainConfig
 from training.data.dataset import Dataset
 from training.evaluation import evaluation_report
 from training.perceptual import Perceptual
 from training.run import Run, pick_device
-
-JsonFile = Annotated[Path | None, tyro.conf.arg(name="json", metavar="F")]
 
 
 @dataclass(frozen=True)
@@ -128,58 +126,6 @@ class Render:
 
 
 @dataclass(frozen=True)
-class Inspect:
-    """Print and plot the weights along the ray of one pixel."""
-
-    run: tyro.conf.Positional[Path]
-    """Folder of the run."""
-    camera: str
-    """Name of a camera of the clip, or its number."""
-    time: float
-    """Time in [0, 1]."""
-    pixel: str
-    """Column and row, X,Y, at the size of the training pictures."""
-    plot: Path | None = None
-    """Write a picture of the weights to this PNG file."""
-    report_to: JsonFile = None
-    """Write the ray to this file."""
-
-    def __call__(self) -> None:
-        run = open_run(self.run)
-        view = View(find_camera(run.dataset, self.camera, self.time), self.time)
-        if not 0 <= self.time <= 1:
-            raise InputError(f"--time {self.time:g}: give a time between 0 and 1")
-        if not re.fullmatch(r"\d+,\d+", self.pixel):
-            raise InputError(f"--pixel {self.pixel}: give column and row as X,Y, for example 120,80")
-        x, y = (int(v) for v in self.pixel.split(","))
-        try:
-            ray = ray_distribution(run.trainer.gaussians, view, (x, y))
-        except ValueError as problem:
-            raise InputError(f"--pixel: {problem}") from None
-        rgb = render(run.trainer.gaussians, view).color[y, x]
-        strongest = np.argsort(-ray.weights)[:10]
-        print(f"{len(ray.depths)} contributions, opacity {ray.opacity:.4f}")
-        print(f"expected depth {ray.expected_depth:.4g}, median {ray.median_depth:.4g}, spread {ray.spread:.4g}")
-        for k in sorted(strongest):
-            print(f"  depth {ray.depths[k]:8.4g}   weight {ray.weights[k]:.4f}   Gaussian {ray.ids[k]}")
-        if self.plot:
-            ray_plot.plot_ray(ray, self.plot, f"{self.camera}, time {self.time:g}, pixel {x},{y}")
-        if self.report_to:
-            report = {
-                "depths": ray.depths.tolist(),
-                "weights": ray.weights.tolist(),
-                "transmittances": ray.transmittances.tolist(),
-                "ids": ray.ids.tolist(),
-                "rgb": [float(c) for c in rgb],
-                "composite": ray.composite.tolist(),
-                "opacity": ray.opacity,
-                "expected_depth": ray.expected_depth,
-                "median_depth": ray.median_depth,
-            }
-            write_json(self.report_to, finite(report))
-
-
-@dataclass(frozen=True)
 class Demo:
     """Train the demo scene and show it: in the window where there is a display, else as files."""
 
@@ -206,7 +152,7 @@ class Demo:
         view = View(home_camera(run.dataset), 0.5)
         pixel = (view.camera.width // 2, view.camera.height // 2)
         ray = ray_distribution(run.trainer.gaussians, view, pixel)
-        ray_plot.plot_ray(ray, self.out / "ray.png", f"demo, time 0.5, pixel {pixel[0]},{pixel[1]}")
+        plots.plot_ray(ray, self.out / "ray.png", f"demo, time 0.5, pixel {pixel[0]},{pixel[1]}")
         print(score_table(report))
         say(f"{self.out}/ now holds")
         say("  checkpoints/  the scene; open it with: dynview-gui " + str(self.out))
@@ -225,23 +171,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 Command = Train | Evaluate | Render | Inspect | Demo
 
 # ------------------------------------------------------------------------------------------- the work
-
-
-def say(text: str) -> None:
-    """A line for the person, beside the progress bars."""
-    tqdm.write(text, file=sys.stderr)
-
-
-def open_run(folder: Path) -> Run:
-    """A run with at least one checkpoint."""
-    if not is_run(folder):
-        raise InputError(f"{folder}: not the folder of a run; train one with dynview train DATA --out {folder}")
-    run = Run.open(folder, report=say)
-    if run.trainer.done == 0:
-        raise InputError(
-            f"{folder}: no checkpoint in this run yet; go on with dynview train DATA --out {folder} --resume"
-        )
-    return run
 
 
 def train(run: Run) -> dict[str, object]:
@@ -293,17 +222,6 @@ def path_of(dataset: Dataset, name: str, frames: int) -> tuple[View, ...]:
     return novel_path(dataset.shots, home_camera(dataset), center.tolist(), dataset.up, frames)
 
 
-def find_camera(dataset: Dataset, name: str, time: float) -> Camera:
-    """The camera of that name or number, where it stood at the shot nearest in time."""
-    names = dataset.camera_names
-    if name not in names and name.isdigit() and int(name) < len(names):
-        name = names[int(name)]
-    shots = [shot for shot in dataset.shots if shot.camera_name == name]
-    if not shots:
-        raise InputError(f"--camera {name}: the clip has {', '.join(names[:12])}")
-    return min(shots, key=lambda shot: abs(shot.time - time)).camera
-
-
 def score_table(report: dict[str, object]) -> str:
     """The means of an evaluation as text."""
     mean, inputs = report["mean"], report["train"]
@@ -314,15 +232,6 @@ def score_table(report: dict[str, object]) -> str:
     lines = [" " * 16 + "".join(f"{name.upper():>12}" for name in names)]
     lines += [f"{label:<16}" + "".join(f"{row[name]:12.4f}" for name in names) for label, row in rows]
     return "\n".join(lines)
-
-
-def finite(value: object) -> object:
-    """The value with null in place of numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [finite(v) for v in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _scaled(camera: Camera, scale: float) -> Camera:

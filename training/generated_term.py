@@ -27,14 +27,16 @@ PoseOf = Callable[[int], Tensor]
 class GeneratedTerm:
     """The generated views of a clip, the field that absorbs what is wrong with them, and what compares pictures.
 
-    ``field``: None where the configuration has none. ``perceptual``: LPIPS or its stand-in. ``box``: (2, 3) corners of
-    the first points. ``frames``: instants of the clip. ``extent``: scene units.
+    ``field``: None where the configuration has none. ``forgotten``: whether a checkpoint came without the field that it
+    it should have. ``perceptual``: LPIPS or its stand-in. ``box``: (2, 3) corners of the first points. ``frames``: instants
+    of the clip. ``extent``: scene units.
     """
 
     def __init__(self, views: GeneratedViews, config: TrainConfig, box: Tensor, frames: int, extent: float) -> None:
         self.views, self._config = views, config
         weights = Path(config.generated.weights) if config.generated.weights else None
         self.perceptual = Perceptual.load(weights, config.generated.network)
+        self.forgotten = False
         self.field: DistortionField | None = None
         if config.distortion.enabled:
             self.field = DistortionField(config.distortion, box, frames, len(views.cameras), config.seed)
@@ -96,9 +98,12 @@ class GeneratedTerm:
         moments = {f"adam.{k}": v for k, v in self._optimizer.moments().items()}
         return {**{f"field.{k}": v for k, v in self.field.state_dict().items()}, **moments}
 
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of :meth:`state`; RuntimeError when it is of another field."""
-        if self.field is None or not state:
+    def load(self, state: Mapping[str, Tensor], step: int) -> None:
+        """The inverse of :meth:`state` at a step; RuntimeError when it is of another field."""
+        if self.field is None:
+            return
+        if not state:
+            self.forgotten = self.is_on(step)
             return
         self.field.load_state_dict({k.removeprefix("field."): v for k, v in state.items() if k.startswith("field.")})
         self._optimizer.load_moments({k.removeprefix("adam."): v for k, v in state.items() if k.startswith("adam.")})

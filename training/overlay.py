@@ -46,9 +46,7 @@ def distortion_overlay(
         return _along_rays(gaussians, camera, time, torch.linalg.vector_norm(change, dim=1)[:, None])[..., 0]
 
 
-def image_displacement(
-    gaussians: Gaussians, field: DistortionField, camera: Camera, time: float, s: float
-) -> Array:
+def image_displacement(gaussians: Gaussians, field: DistortionField, camera: Camera, time: float, s: float) -> Array:
     """(H, W, 2) pixels by which the field moves what is seen at each pixel; zero where nothing is drawn."""
     with torch.no_grad():
         canonical = gaussians.detached()

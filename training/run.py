@@ -68,6 +68,10 @@ class Run:
         self.folder, self.source, self.config, self.dataset = folder, source, config, dataset
         self.trainer = Trainer(dataset, config, checkpoint)
         generated = self.trainer.generated
+        if generated is not None and generated.forgotten:
+            report(
+                "The distortion field is not in this checkpoint; the scene does not need it, training begins a new one"
+            )
         if generated is not None and generated.perceptual.key != "lpips":
             report(
                 f"LPIPS' weights are not on this machine; {generated.perceptual.name} stands in for it. "

@@ -227,7 +227,7 @@ class Trainer:
             self._statistics = replace(self._statistics, **{k: v.clone() for k, v in saved.items()})
         try:
             if self.generated is not None:
-                self.generated.load(checkpoint.distortion)
+                self.generated.load(checkpoint.distortion, checkpoint.step)
             if self.cameras is not None and checkpoint.cameras:
                 self.cameras.load(dict(checkpoint.cameras))
         except (RuntimeError, ValueError, KeyError):

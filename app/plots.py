@@ -1,0 +1,108 @@
+"""Pictures for files and reports: a ray's weights, and where generated views disagree with the scene. The window draws
+its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from renderer.errors import InputError
+from renderer.rays import RayDistribution
+
+Image = NDArray[np.float32] | NDArray[np.uint8]
+Heat = NDArray[np.float32]
+HEAT = "inferno"
+INK, WEIGHT, LIGHT = "#30343b", "#3b6fb6", "#d98a3d"
+
+
+def plot_ray(ray: RayDistribution, path: Path, title: str) -> None:
+    """Weights and transmittance over depth, with the expected and the median depth, as a PNG."""
+    figure = _figure(7.2, 3.8)
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    axes.set_xlabel("depth along the camera axis (scene units)")
+    axes.set_ylabel("rendering weight")
+    colors = np.clip(ray.colors, 0, 1)
+    axes.vlines(ray.depths, 0, ray.weights, colors=WEIGHT, linewidth=1.2, alpha=0.8)
+    axes.scatter(ray.depths, ray.weights, c=colors, s=26, edgecolors=INK, linewidths=0.5, zorder=3)
+    axes.set_ylim(bottom=0)
+
+    light = axes.twinx()
+    light.step(ray.depths, ray.transmittances, where="post", color=LIGHT, linewidth=1.0, label="transmittance")
+    light.set_ylim(0, 1.05)
+    light.set_ylabel("transmittance", color=LIGHT)
+    if len(ray.depths):
+        axes.axvline(ray.expected_depth, color=INK, linewidth=1.0, label=f"expected depth {ray.expected_depth:.3g}")
+        axes.axvline(
+            ray.median_depth, color=INK, linewidth=1.0, linestyle="--", label=f"median depth {ray.median_depth:.3g}"
+        )
+        axes.legend(loc="center left", fontsize=8, frameon=False)
+    swatch = tuple(float(c) for c in np.clip(ray.composite, 0, 1))
+    axes.add_patch(Rectangle((0.015, 0.86), 0.05, 0.1, transform=axes.transAxes, facecolor=swatch, edgecolor=INK))
+    axes.text(
+        0.075, 0.91, f"composite; opacity {ray.opacity:.3f}, spread {ray.spread:.3g}", transform=axes.transAxes,
+        va="center", fontsize=8, color=INK,
+    )  # fmt: skip
+    _save(figure, path)
+
+
+def plot_overlay(picture: Image, overlay: Heat, unit: str, path: Path, title: str) -> None:
+    """A picture (H, W, 3) in [0, 1] with the distortion (H, W) over it as heat, and the bar of its colours."""
+    H, W = overlay.shape
+    figure = _figure(8.0, 8.0 * H / W + 0.4)
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    axes.set_axis_off()
+    top = max(float(np.percentile(overlay, 99.5)), 1e-9)
+    heat = np.clip(overlay / top, 0, 1)
+    axes.imshow(np.clip(picture, 0, 1).mean(2), cmap="gray", vmin=0, vmax=1)
+    shown = axes.imshow(overlay, cmap=HEAT, vmin=0, vmax=top, alpha=(0.15 + 0.85 * heat).astype(float))
+    bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
+    bar.set_label(f"distortion ({unit})")
+    _save(figure, path)
+
+
+def plot_matrix(matrix: Heat, unit: str, path: Path, title: str) -> None:
+    """Mean distortion (P, T) by virtual camera and instant."""
+    figure = _figure(7.2, 4.6)
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    axes.set_xlabel("instant t")
+    axes.set_ylabel("virtual camera s")
+    shown = axes.imshow(matrix, cmap=HEAT, vmin=0, aspect="auto", interpolation="nearest")
+    figure.colorbar(shown, ax=axes).set_label(f"mean distortion ({unit})")
+    _save(figure, path)
+
+
+def plot_rows(generated: Image, rendered: Image, path: Path, title: str) -> None:
+    """One image row over time (T, W, 3), of the generated pictures and of the scene's own: flicker shows as jagged
+    verticals on the left that are smooth on the right."""
+    figure = _figure(9.0, 4.2)
+    figure.suptitle(title, fontsize=11, color=INK)
+    for place, (rows, name) in enumerate(((generated, "generated"), (rendered, "the scene")), start=1):
+        axes = figure.add_subplot(1, 2, place)
+        axes.set_title(name, fontsize=10, color=INK)
+        axes.set_xlabel("column")
+        axes.set_ylabel("instant t")
+        axes.imshow(rows, aspect="auto", interpolation="nearest")
+    _save(figure, path)
+
+
+def _figure(width: float, height: float) -> Figure:
+    """Inches."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="png")
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be written ({problem.strerror}); choose another file") from None
