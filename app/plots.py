@@ -61,7 +61,7 @@ def plot_overlay(picture: Image, overlay: Heat, unit: str, path: Path, title: st
     top = max(float(np.percentile(overlay, 99.5)), 1e-9)
     heat = np.clip(overlay / top, 0, 1)
     axes.imshow(np.clip(picture, 0, 1).mean(2), cmap="gray", vmin=0, vmax=1)
-    shown = axes.imshow(overlay, cmap=HEAT, vmin=0, vmax=top, alpha=(0.15 + 0.85 * heat).astype(float))
+    shown = axes.imshow(overlay, cmap=HEAT, vmin=0, vmax=top, alpha=(0.15 + 0.6 * heat).astype(float))
     bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(f"distortion ({unit})")
     _save(figure, path)

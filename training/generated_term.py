@@ -27,9 +27,9 @@ PoseOf = Callable[[int], Tensor]
 class GeneratedTerm:
     """The generated views of a clip, the field that absorbs what is wrong with them, and what compares pictures.
 
-    ``field``: None where the configuration has none. ``forgotten``: whether a checkpoint came without the field that it
-    it should have. ``perceptual``: LPIPS or its stand-in. ``box``: (2, 3) corners of the first points. ``frames``: instants
-    of the clip. ``extent``: scene units.
+    ``field``: None where the configuration has none. ``forgotten``: whether a checkpoint came without the field that
+    it should have. ``perceptual``: LPIPS or its stand-in. ``box``: (2, 3) corners of the first points. ``frames``:
+    instants of the clip. ``extent``: scene units.
     """
 
     def __init__(self, views: GeneratedViews, config: TrainConfig, box: Tensor, frames: int, extent: float) -> None:
