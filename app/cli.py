@@ -13,6 +13,7 @@ import tyro
 from tqdm import tqdm
 
 from app import plots
+from app.bench import Bench
 from app.command_line import parsed, preset_asked_for
 from app.console import JsonFile, open_run, say
 from app.engine import home_camera
@@ -167,8 +168,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "render": Render,
     "inspect": Inspect,
     "demo": Demo,
+    "bench": Bench,
 }
-Command = Train | Evaluate | Render | Inspect | Demo
+Command = Train | Evaluate | Render | Inspect | Demo | Bench
 
 # ------------------------------------------------------------------------------------------- the work
 
@@ -203,7 +205,7 @@ def evaluate(run: Run, train_views: int) -> dict[str, object]:
         say(f"LPIPS weights are not on this machine; {perceptual.name} stands in, reported as {perceptual.key}")
     head = {"run": str(run.folder), "step": run.trainer.done, "gaussians": len(run.trainer.gaussians)}
     bar = lambda indices: tqdm(indices, unit="view", desc="Evaluating", dynamic_ncols=True)  # noqa: E731
-    return {**head, **evaluation_report(run.trainer.gaussians, run.dataset, perceptual, train_views, bar)}
+    return {**head, **evaluation_report(run.trainer.gaussians, run.trainer.clip(), perceptual, train_views, bar)}
 
 
 def write_video(run: Run, views: Sequence[View], fps: float, path: Path) -> None:

@@ -323,7 +323,7 @@ class _Session:
         self._emit(p.ExportProgress(total, total, job.path, finished=True))
 
     def _evaluated(self) -> Job:
-        dataset, step = self._run.dataset, self._run.trainer.done
+        dataset, step = self._run.trainer.clip(), self._run.trainer.done
         split: Split = "test" if dataset.indices("test") else "train"
         scores = []
         for index in spread(dataset.indices(split), EVALUATION_VIEWS):
@@ -344,7 +344,7 @@ _END = object()
 
 
 def _opened(run: Run) -> p.Opened:
-    dataset = run.dataset
+    dataset = run.trainer.clip()
     cameras = [dataset.shots[i].camera for i in dataset.indices("train")]
     center = focus_point(cameras, dataset.near, dataset.far)
     return p.Opened(
