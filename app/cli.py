@@ -17,6 +17,7 @@ from app.bench import Bench
 from app.command_line import parsed, preset_asked_for
 from app.console import JsonFile, open_run, say
 from app.engine import home_camera
+from app.generate import Generate
 from app.inspection import Inspect
 from app.tours import novel_path, through_inputs
 from app.video import VideoWriter, to_uint8
@@ -167,10 +168,11 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "evaluate": Evaluate,
     "render": Render,
     "inspect": Inspect,
+    "generate": Generate,
     "demo": Demo,
     "bench": Bench,
 }
-Command = Train | Evaluate | Render | Inspect | Demo | Bench
+Command = Train | Evaluate | Render | Inspect | Generate | Demo | Bench
 
 # ------------------------------------------------------------------------------------------- the work
 

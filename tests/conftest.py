@@ -6,6 +6,13 @@ from pathlib import Path
 
 import pytest
 
+# Two processes whose threads wait for each other on the same cores are many times slower than two with a thread each.
+# The libraries read this when they are loaded, after this file.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(variable, str(max(1, (os.cpu_count() or 1) // WORKERS)))
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 DATA = Path(os.environ.get("DYNVIEW_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

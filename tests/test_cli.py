@@ -5,7 +5,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from app import cli
+from app import cli, console
 from renderer.errors import InputError
 from tests.tiny import tiny_dataset
 from training import run as run_module
@@ -126,7 +126,7 @@ def test_help_is_not_an_error(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_has_no_numbers_that_json_does_not_know() -> None:
-    assert cli.finite({"a": [float("nan"), 1.0], "b": float("inf")}) == {"a": [None, 1.0], "b": None}
+    assert console.finite({"a": [float("nan"), 1.0], "b": float("inf")}) == {"a": [None, 1.0], "b": None}
 
 
 def test_a_failed_command_leaves_no_half_video(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

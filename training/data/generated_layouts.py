@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from renderer.camera import Camera
 from renderer.errors import InputError
 from training.data import poses
-from training.data.dataset import Dataset
+from training.data.dataset import Dataset, Shot
 from training.data.generated import GeneratedFrame, GeneratedViews
 from training.data.images import FileFrames, Image, VideoFrames, fitted_size, video_info
 from training.data.loading import DataOptions, Report
@@ -42,24 +43,32 @@ class Clip:
     options: DataOptions
     report: Report
 
+    @cached_property
+    def _last(self) -> Shot:
+        return max(self.dataset.shots, key=lambda shot: shot.frame)
+
+    @property
+    def frame_count(self) -> int:
+        """Number of instants on the clip's clock."""
+        return self._last.frame + 1
+
     def frame_of(self, instant: int, path: Path) -> int | None:
         """The frame on the clip's clock of an ``instant`` counted as filmed; None where ``frame_step`` leaves it out.
 
         InputError that names ``path`` when the clip has ended before.
         """
         frame, rest = divmod(instant, self.options.frame_step)
-        if instant < 0 or frame >= self.dataset.frame_count:
+        if instant < 0 or frame >= self.frame_count:
             raise InputError(
                 f"{path}: shows instant {instant} (from 0), but {self.dataset.name} has only "
-                f"{self.dataset.frame_count} frames at a frame step of {self.options.frame_step}; generate from this "
+                f"{self.frame_count} frames at a frame step of {self.options.frame_step}; generate from this "
                 "clip or take the rest out"
             )
         return None if rest else frame
 
     def time_of(self, frame: int) -> float:
         """The time in [0, 1] of a frame, as the clip counts it: k / (n - 1)."""
-        last = max(self.dataset.shots, key=lambda shot: shot.frame)
-        return frame * last.time / last.frame if last.frame else 0.0
+        return frame * self._last.time / self._last.frame if self._last.frame else 0.0
 
     def training_cameras(self) -> list[Camera]:
         """The first camera of each name that is trained on, in the clip's order."""

@@ -48,7 +48,7 @@ def open_recammaster(folder: Path, clip: Clip) -> GeneratedViews:
         pictures = video(item, frames, (base.width, base.height), clip.options, len(videos))
         for k, relative in enumerate(_relative_poses(data, cam_type, frames, path)):
             time = frames[k] / (count - 1)
-            frame = round(time * (clip.dataset.frame_count - 1))
+            frame = round(time * (clip.frame_count - 1))
             collected.add(len(collected.cameras), frame, time, pictures, k)
             collected.cameras.append(base.moved(poses.inverted(relative) @ base.world_to_camera))
     return collected.views(str(folder))

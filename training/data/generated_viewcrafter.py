@@ -51,7 +51,7 @@ def open_viewcrafter(folder: Path, clip: Clip) -> GeneratedViews:
 
 def is_viewcrafter(folder: Path) -> bool:
     """Whether a folder has a subfolder with one of the two outputs."""
-    return any(_has_output(p) for p in folder.iterdir() if p.is_dir())
+    return any(has_output(p) for p in folder.iterdir() if p.is_dir())
 
 
 def instants(folder: Path) -> list[tuple[int, Path]]:
@@ -64,7 +64,7 @@ def instants(folder: Path) -> list[tuple[int, Path]]:
         if a == b:
             raise InputError(f"{path}: is instant {b} again; take one of the folders out")
     for _, path in result:
-        if not _has_output(path):
+        if not has_output(path):
             raise InputError(f"{path}: has neither {VIDEO} nor a folder {FOLDER}; generate this instant again")
     return result
 
@@ -113,5 +113,6 @@ def _training_cameras(clip: Clip, folder: Path) -> list[Camera]:
     return cameras
 
 
-def _has_output(step: Path) -> bool:
+def has_output(step: Path) -> bool:
+    """Whether the folder of an instant has one of the two outputs."""
     return (step / VIDEO).is_file() or (step / FOLDER).is_dir()

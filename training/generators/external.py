@@ -5,35 +5,27 @@ Such programs are large, have their own environments, and are not part of this o
 
 from __future__ import annotations
 
-import csv
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
-import imageio_ffmpeg
-import numpy as np
-
-from renderer.camera import Camera
 from renderer.errors import InputError
 from training.data.dataset import Dataset
-from training.data.generated import GeneratedFrame, GeneratedViews
 from training.data.generated_layouts import Clip
-from training.data.generated_loading import open_generated, save_generated
-from training.data.generated_viewcrafter import is_viewcrafter, open_step
-from training.data.images import Image
+from training.data.generated_loading import open_generated
+from training.data.generated_viewcrafter import has_output, open_step
 from training.data.loading import DataOptions, Report
+from training.generators import external_inputs
 
 Layout = Literal["viewcrafter", "recammaster", "plain", "sparsecam4d"]
-VIDEO_FRAMES, VIDEO_SIZE, VIDEO_FPS = 81, (832, 480), 30
-"""Of the videos that ReCamMaster reads: frames, (width, height), frames per second."""
-PROMPT = "A video of a dynamic scene."
-"""ReCamMaster wants a description of every video."""
+LAST_BYTES = 4000
+"""So much of a failed program's error output is searched for its last line."""
 
 
 @dataclass(frozen=True)
@@ -86,21 +78,21 @@ class ExternalGenerator:
         final, running, source = folder / "generated", folder / "running", folder / "input"
         if final.exists():
             self._open(final, dataset)
-            report(f"{final.name} is complete already")
+            report(f"{final} is complete already")
             return final
-        _emptied(source)
         report("Writing what the generator reads")
+        _emptied(source)
         if self.layout == "recammaster":
-            _write_videos(source, dataset)
+            external_inputs.write_videos(source, dataset)
         elif self.layout == "sparsecam4d":
-            _write_named_pictures(source, dataset, self.frame_step)
+            external_inputs.write_named_pictures(source, dataset, self.frame_step)
         else:
-            shutil.rmtree(source)
-            save_generated(source, _training_views(dataset), dataset.fps, lambda text: None, self.frame_step)
+            external_inputs.write_plain(source, dataset, self.frame_step)
         report(f"Running {Path(self.command[0]).name}")
         try:
             self._execute(source, _emptied(running), 0)
-            self._open(running, dataset)
+            with self._blamed():
+                self._open(running, dataset)
             running.rename(final)
         finally:
             shutil.rmtree(running, ignore_errors=True)
@@ -110,9 +102,11 @@ class ExternalGenerator:
     def _run_per_instant(self, dataset: Dataset, folder: Path, report: Report) -> Path:
         final, done, source = folder / "generated", folder / "instants", folder / "input"
         steps = {frame: f"time_{frame * self.frame_step:04d}" for frame in range(dataset.frame_count)}
+        if len(self._clip(dataset).training_cameras()) < 2:
+            raise InputError(f"{dataset.name}: has one training camera, between which and no other no view can lie")
         if final.exists():
             if all(self._fits(final / name, dataset) for name in steps.values()):
-                report(f"{final.name} is complete already")
+                report(f"{final} is complete already")
                 return final
             if done.exists():
                 raise InputError(f"{final}: is not of the whole clip, and {done} exists as well; delete one of them")
@@ -122,7 +116,7 @@ class ExternalGenerator:
             if self._fits(done / name, dataset):
                 continue
             report(f"Generating instant {count} of {len(steps)}")
-            _write_instant(_emptied(source / name), dataset, frame)
+            external_inputs.write_instant(_emptied(source / name), dataset, frame)
             self._run_instant(source / name, done / name, frame * self.frame_step, dataset)
         self._open(done, dataset)
         done.rename(final)
@@ -134,35 +128,67 @@ class ExternalGenerator:
         running = target.parent.with_name("running")
         try:
             self._execute(source, _emptied(running), instant)
-            within = [running, *sorted(p for p in running.iterdir() if p.is_dir())]  # stock puts it into a subfolder
-            made = next((p for p in within if is_viewcrafter(p.parent) and self._has(p)), running)
-            try:
-                open_step(made, self._clip(dataset), _camera_count(dataset))
-            except InputError as problem:
-                raise InputError(f"{self.command[0]}: left nothing usable for instant {instant} ({problem})") from None
+            below = sorted(p for p in running.iterdir() if p.is_dir() and has_output(p))
+            made = running if has_output(running) or not below else below[0]  # stock puts it into a folder of its own
+            if not has_output(made):
+                raise InputError(f"{self.command[0]}: left no diffusion.mp4 of instant {instant}; correct the command")
+            with self._blamed():
+                self._open_step(made, dataset)
             shutil.rmtree(target, ignore_errors=True)
             made.rename(target)
         finally:
             shutil.rmtree(running, ignore_errors=True)
 
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """An InputError within is said to be the program's, whose output will be gone."""
+        try:
+            yield
+        except InputError as problem:
+            raise InputError(f"{self.command[0]}: its output does not fit ({problem})") from None
+
+    def _fits(self, step: Path, dataset: Dataset) -> bool:
+        """Whether a finished instant is there and has the right number of pictures."""
+        try:
+            if has_output(step):
+                self._open_step(step, dataset)
+                return True
+        except InputError:
+            pass
+        return False
+
+    def _open_step(self, step: Path, dataset: Dataset) -> None:
+        clip = self._clip(dataset)
+        open_step(step, clip, len(clip.training_cameras()))
+
+    def _open(self, folder: Path, dataset: Dataset) -> None:
+        clip = self._clip(dataset)
+        open_generated(folder, dataset, clip.options, clip.report)
+
+    def _clip(self, dataset: Dataset) -> Clip:
+        return Clip(dataset, DataOptions(megapixels=100, frame_step=self.frame_step), lambda text: None)
+
     def _execute(self, source: Path, output: Path, instant: int) -> None:
+        """Run the command; InputError with the last line of its error output where it fails."""
         values = {"{input}": str(source), "{output}": str(output), "{time}": str(instant)}
-        command = [_filled(part, values) for part in self.command]
+        command = [re.sub(r"\{(input|output|time)\}", lambda found: values[found[0]], part) for part in self.command]
         with tempfile.TemporaryFile() as said:
             try:
                 code = subprocess.run(
                     command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, check=False
                 ).returncode
             except (OSError, ValueError) as problem:
-                raise InputError(
-                    f"{self.command[0]}: cannot be run ({problem}); correct the generator's command"
-                ) from None
+                raise InputError(f"{command[0]}: cannot be run ({problem}); correct the generator's command") from None
             if code == 0:
                 return
-            said.seek(max(0, said.seek(0, 2) - 4000))
+            said.seek(max(0, said.seek(0, 2) - LAST_BYTES))
             lines = said.read().decode(errors="replace").split("\n")
-        last = next((text for line in reversed(lines) if (text := line.split("\r")[-1].strip())), "it said nothing")
-        raise InputError(f"{self.command[0]}: failed with exit code {code} ({last:.300}); correct it and run again")
+        last = next((text for line in reversed(lines) if (text := line.strip().split("\r")[-1])), "it said nothing")
+        raise InputError(f"{command[0]}: failed with exit code {code} ({last:.300}); correct this and run again")
 
-    def _options(self) -> DataOptions:
-        return DataOptions(megapixels=100, frame_step=self.frame_step)
+
+def _emptied(folder: Path) -> Path:
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
