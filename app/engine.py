@@ -284,7 +284,7 @@ class _Session:
     def _redraw(self) -> None:
         assert self._view is not None
         started = time.monotonic()
-        frame = render(self._run.trainer.gaussians, self._view, version=self._run.trainer.done)
+        frame = self._run.trainer.draw(self._view)
         self._drawn_at = time.monotonic()
         self._draw_seconds = self._drawn_at - started
         self._emit(p.Drawn(frame))
@@ -358,6 +358,8 @@ def _opened(run: Run) -> p.Opened:
         step=run.trainer.done,
         steps=run.trainer.steps,
         run=run.folder,
+        virtual_cameras=tuple(dataset.generated.cameras) if dataset.generated and run.trainer.generated else (),
+        has_distortion=run.trainer.generated is not None and run.trainer.generated.field is not None,
     )
 
 

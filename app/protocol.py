@@ -75,7 +75,9 @@ Command = Train | Pause | Draw | Pick | Evaluate | Save | Export | CancelExport
 
 @dataclass(frozen=True)
 class Opened:
-    """A scene is ready to be looked at. ``home``: the camera to start from. ``center``: (3,) what to orbit around."""
+    """A scene is ready to be looked at. ``home``: the camera to start from. ``center``: (3,) what to orbit around.
+    ``virtual_cameras``: of the generated views that are learned from. ``has_distortion``: whether a field bends the
+    scene for them, so that views may ask for the overlay "distortion/HEAD"."""
 
     name: str
     shots: tuple[Shot, ...] = field(repr=False)
@@ -87,6 +89,8 @@ class Opened:
     step: int
     steps: int
     run: Path
+    virtual_cameras: tuple[Camera, ...] = field(default=(), repr=False)
+    has_distortion: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,15 @@ from renderer.camera import Camera
 class View:
     """One picture that somebody wants: a viewport is dirty when its View differs from the last one drawn.
 
-    ``time``: in [0, 1] over the clip.
+    ``time``: in [0, 1] over the clip. ``overlay``: what else is asked about every pixel, by a name that whoever draws
+    the view understands, such as "distortion/positions"; nothing when empty. ``pose``: which virtual camera that is
+    about, as an index.
     """
 
     camera: Camera
     time: float
+    overlay: str = ""
+    pose: int = 0
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Frame:
     ``depth``: (H, W) float32, sum of weight times depth along +z, scene units; not divided by the opacity.
     ``opacity``: (H, W) float32 in [0, 1], the sum of the weights.
     ``version``: training step of the scene that was drawn.
+    ``overlay``: (H, W) float32 of what the view asked for besides, in ``overlay_unit``; None where there is nothing.
     """
 
     view: View
@@ -36,6 +41,8 @@ class Frame:
     depth: NDArray[np.float32]
     opacity: NDArray[np.float32]
     version: int = 0
+    overlay: NDArray[np.float32] | None = None
+    overlay_unit: str = ""
 
     def expected_depth(self) -> NDArray[np.float32]:
         """(H, W) depth divided by opacity; NaN where nothing is drawn."""

@@ -59,7 +59,7 @@ def test_a_picture_keeps_its_shape_inside_a_wider_panel(drawer) -> None:  # type
 def test_depth_runs_through_the_colour_map(drawer) -> None:  # type: ignore[no-untyped-def]
     from renderer.gl.frame_drawer import Mode
 
-    shown = drawer.draw(picture(mode=Mode.DEPTH, depth_range=(2.0, 4.0)))
+    shown = drawer.draw(picture(mode=Mode.DEPTH, value_range=(2.0, 4.0)))
     expected = (frame().expected_depth() - 2) / 2
     np.testing.assert_allclose(shown[..., 0] / 255, expected, atol=2.5 / 255)
 

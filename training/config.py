@@ -17,6 +17,7 @@ Head = Literal["positions", "left", "right", "scales"]
 HEADS: tuple[Head, ...] = ("positions", "left", "right", "scales")
 """What a distortion field can change: the names of a scene's parameters."""
 
+MOST_HASTE = 10.0
 REFERENCE_STEPS = 30_000
 """The length of the published schedules; a shorter run scales them in proportion."""
 
@@ -129,7 +130,7 @@ class DistortionConfig:
     zero_start: bool = True
     """Whether the last layers start at zero, so that switching it on changes nothing at first."""
     space_nodes: int | None = None
-    """Nodes along x, y and z at level 1: 128 as released on a GPU, 48 on a CPU."""
+    """Nodes along x, y and z at level 1: 128 as released on a GPU, 16 on a CPU."""
     levels: tuple[int, ...] = (1, 2)
     """Factors of the spatial resolution."""
     channels: int = 16
@@ -143,7 +144,8 @@ class DistortionConfig:
     stop: int = 30_000
     """Step of 30,000 at which it is frozen; it stays applied."""
     plane_rate: float = 1.6e-3
-    """Adam's step size for the planes, times the scene's extent; falls to a tenth by the end."""
+    """Adam's step size for the planes, times the scene's extent; falls to a tenth by the end. Shorter runs take longer
+    steps in proportion."""
     network_rate: float = 1.6e-4
     """The same for the layers."""
     variation: float = 2e-4
@@ -210,6 +212,13 @@ class TrainConfig:
     distortion: DistortionConfig = field(default_factory=DistortionConfig)
     cameras: CameraConfig = field(default_factory=CameraConfig)
 
+    @property
+    def haste(self) -> float:
+        """Factor by which what is learned for a share of the run only, the cameras and the distortion field, takes
+        longer steps in a run that is shorter than the published one: at most 10."""
+        assert self.steps is not None, "resolve the configuration first"
+        return min(MOST_HASTE, max(1.0, REFERENCE_STEPS / self.steps))
+
     def scaled(self, step_of_reference: int) -> int:
         """A step of the 30,000-step schedule in this run, at least 1."""
         assert self.steps is not None, "resolve the configuration first"
@@ -266,7 +275,7 @@ def resolved(config: TrainConfig, device: str) -> TrainConfig:
         scene=replace(config.scene, points=points),
         distortion=replace(
             config.distortion,
-            space_nodes=config.distortion.space_nodes or (128 if gpu else 48),
+            space_nodes=config.distortion.space_nodes or (128 if gpu else 16),
             width=config.distortion.width or (128 if gpu else 64),
         ),
         densify=replace(

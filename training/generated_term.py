@@ -40,7 +40,7 @@ class GeneratedTerm:
         self.field: DistortionField | None = None
         if config.distortion.enabled:
             self.field = DistortionField(config.distortion, box, frames, len(views.cameras), config.seed)
-            self._optimizer = FieldOptimizer(self.field, config.distortion, extent)
+            self._optimizer = FieldOptimizer(self.field, config.distortion, extent, config.haste)
 
     def learn(
         self, gaussians: Gaussians, pose_of: PoseOf, anchor_of: Callable[[int], Tensor | float], step: int
@@ -78,6 +78,10 @@ class GeneratedTerm:
     def is_on(self, step: int) -> bool:
         """Whether the field bends the scene at a step."""
         return self.field is not None and step >= self._config.scaled(self._config.distortion.start)
+
+    def shows(self, step: int) -> bool:
+        """Whether the field has something to show at a step."""
+        return self.is_on(step) and not self.forgotten
 
     def _learns(self, step: int) -> bool:
         return self.is_on(step) and step < self._config.scaled(self._config.distortion.stop)

@@ -29,6 +29,8 @@ RATE_OF = {
 
 TIME_SCALE_FALL = 7_000 / REFERENCE_STEPS
 """Share of the run over which the rate of the temporal scales falls, where it does."""
+MOST_PLANE_RATE = 0.02
+"""Products of nine planes run away at a rate of 0.04 (ours, measured)."""
 FIELD_FALL = 10.0
 """Factor by which the rates of a distortion field fall over a run."""
 
@@ -121,10 +123,11 @@ class GaussianOptimizer:
 
 
 class FieldOptimizer:
-    """Adam (eps 1e-15) over a distortion field; rates are proportional to ``extent``, scene units."""
+    """Adam (eps 1e-15) over a distortion field; rates are proportional to ``extent``, scene units, and to ``haste``."""
 
-    def __init__(self, field: DistortionField, config: DistortionConfig, extent: float) -> None:
-        self._rates = (config.plane_rate * extent, config.network_rate * extent)
+    def __init__(self, field: DistortionField, config: DistortionConfig, extent: float, haste: float = 1.0) -> None:
+        planes, network = (rate * extent * haste for rate in (config.plane_rate, config.network_rate))
+        self._rates = (min(planes, MOST_PLANE_RATE), network)
         groups = [{"params": field.plane_parameters()}, {"params": field.network_parameters()}]
         self._adam = torch.optim.Adam(groups, lr=0.0, eps=1e-15, fused=True)
 

@@ -17,12 +17,14 @@ from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.gaussians import Gaussians
 from renderer.harmonics import MAX_LEVEL
+from renderer.render import render
 from renderer.slicing import slice_at
 from renderer.splat import splat
+from renderer.view import Frame, View
 from training.alignment import similarity_between
 from training.camera_learning import LearnedCameras, camera_center
 from training.checkpoint import Checkpoint
-from training.config import REFERENCE_STEPS, TrainConfig
+from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.images import as_target
 from training.densify import DensityStatistics, densify, reset_opacities
@@ -30,9 +32,7 @@ from training.generated_term import GeneratedTerm, first_box
 from training.initialise import initial_gaussians, scene_extent
 from training.losses import motion_loss, photometric_loss, rigid_loss
 from training.optimizer import GaussianOptimizer
-
-MOST_HASTE = 10.0
-"""A run that is shorter than published moves its cameras in longer steps, up to this factor."""
+from training.overlay import UNITS, distortion_overlay
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,18 @@ class Trainer:
             generated = replace(generated, cameras=now[count:])
         return replace(self.dataset, shots=shots, generated=generated)
 
+    def draw(self, view: View) -> Frame:
+        """The view of the scene as it is now, with the overlay that it asks for: "distortion/HEAD" is where the
+        generated views of virtual camera ``view.pose`` disagree with the scene, and None before the field is on."""
+        frame = render(self.gaussians, view, version=self.done)
+        kind, _, head = view.overlay.partition("/")
+        term = self.generated
+        if kind != "distortion" or term is None or term.field is None or not term.shows(self.done):
+            return frame
+        s = term.views.pose_coordinate(view.pose)
+        overlay = distortion_overlay(self.gaussians, term.field, view.camera, view.time, s, head)  # type: ignore[arg-type]
+        return replace(frame, overlay=overlay, overlay_unit=UNITS[head])  # type: ignore[index]
+
     # -------------------------------------------------------------------------------------------- details
 
     def _learn_from_real(self) -> tuple[float, float]:
@@ -167,9 +179,9 @@ class Trainer:
 
     def _learned_cameras(self) -> LearnedCameras:
         virtual = list(self.dataset.generated.cameras) if self.dataset.generated and self.generated else []
-        c, haste = self.config.cameras, min(MOST_HASTE, max(1.0, REFERENCE_STEPS / self.steps))
+        c = self.config.cameras
         first, last = self.config.scaled(c.start), self.config.scaled(c.stop)
-        return LearnedCameras([*self._real, *virtual], c, first, last, haste)
+        return LearnedCameras([*self._real, *virtual], c, first, last, self.config.haste)
 
     def _pose(self, place: int) -> Tensor:
         assert self.cameras is not None

@@ -16,6 +16,7 @@ from app.gui.navigation import Viewpoint
 from renderer.gl.frame_drawer import Mode, Picture, fitted
 from renderer.rays import RayDistribution
 from renderer.view import Frame, View
+from training.config import HEADS
 
 STILL_PIXELS, MOVING_PIXELS = 400_000, 60_000
 """Most pixels of a frame when the view is still, and while it changes if frames come slowly."""
@@ -28,7 +29,9 @@ CLICK_SLACK = 4
 TEXTURE_STEP = 64
 TURN = 0.008
 """Radians per pixel of an orbit drag."""
-MODES = {"Colour": Mode.COLOR, "Depth": Mode.DEPTH, "Opacity": Mode.OPACITY}
+MODES = {"Colour": Mode.COLOR, "Depth": Mode.DEPTH, "Opacity": Mode.OPACITY, "Distortion": Mode.OVERLAY}
+PLAIN_MODES = [name for name, mode in MODES.items() if mode != Mode.OVERLAY]
+"""Those that every scene has."""
 
 
 class Viewport:
@@ -50,7 +53,7 @@ class Viewport:
         self._changed_at, self._coarse = 0.0, False
         self._press: tuple[int, tuple[float, float], tuple[float, float], bool] | None = None
         self._texture: int | str = 0
-        self._depth_range = (0.0, 1.0)
+        self._depth_range, self._overlay_range = (0.0, 1.0), (0.0, 1.0)
         self._shot = -1
 
     # ------------------------------------------------------------------------------------------ widgets
@@ -59,10 +62,18 @@ class Viewport:
         """The mode row and the picture, in the current container."""
         with dpg.group(horizontal=True, tag="mode_row"):
             dpg.add_radio_button(
-                list(MODES), default_value="Colour", horizontal=True, tag="mode", callback=self._change_mode
+                PLAIN_MODES, default_value="Colour", horizontal=True, tag="mode", callback=self._change_mode
             )
             with dpg.tooltip("mode"):
-                dpg.add_text("What is shown (keys 1, 2, 3)")
+                dpg.add_text(
+                    "What is shown (keys 1, 2, 3, 4). Distortion: where the views that a generator made\n"
+                    "disagree with the scene, at one of its virtual cameras"
+                )
+            with dpg.group(horizontal=True, tag="distortion_row", show=False):
+                dpg.add_combo(list(HEADS), default_value=HEADS[0], width=96, tag="head", callback=self._ask_anew)
+                dpg.add_slider_int(label="s", width=96, tag="pose", callback=self._ask_anew)
+                with dpg.tooltip("pose"):
+                    dpg.add_text("Virtual camera of the generated views")
             dpg.add_spacer(width=12)
             with dpg.group(horizontal=True, tag="color_bar", show=False):
                 dpg.add_text("", tag="range_low", color=theme.MUTED)
@@ -118,6 +129,10 @@ class Viewport:
     def opened(self, event: p.Opened) -> None:
         """A scene is there: look at it from its home camera."""
         self._opened = event
+        if event.has_distortion:
+            dpg.configure_item("mode", items=list(MODES))
+            dpg.configure_item("pose", min_value=0, max_value=len(event.virtual_cameras) - 1, clamped=True)
+            dpg.set_value("pose", len(event.virtual_cameras) // 2)
         self.go_home()
 
     def drawn(self, frame: Frame) -> None:
@@ -132,6 +147,8 @@ class Viewport:
         if depth.size > 16:
             low, high = np.percentile(depth[:: max(1, depth.size // 4000)], (2, 98))
             self._depth_range = (float(low), float(max(high, low + 1e-6)))
+        if frame.overlay is not None:
+            self._overlay_range = (0.0, max(float(np.percentile(frame.overlay, 99.5)), 1e-6))
         self._label_range()
         self._redraw()
 
@@ -253,20 +270,35 @@ class Viewport:
         self._touch()
 
     def set_mode(self, name: str) -> None:
-        """Show colour, depth or opacity."""
+        """Show colour, depth, opacity, or the distortion where the scene has one."""
+        if MODES[name] == Mode.OVERLAY and not (self._opened and self._opened.has_distortion):
+            return
         dpg.set_value("mode", name)
         self._change_mode(0, name)
 
     def _change_mode(self, sender: int | str, name: str) -> None:
         self._mode = MODES[name]
+        dpg.configure_item("distortion_row", show=self._mode == Mode.OVERLAY)
         self._label_range()
         self._redraw()
+        self._ask(still=True)
+
+    def _ask_anew(self) -> None:
+        self._ask(still=True)
+
+    def _range(self) -> tuple[float, float]:
+        """Values at the two ends of the colour map."""
+        return {Mode.DEPTH: self._depth_range, Mode.OVERLAY: self._overlay_range}.get(self._mode, (0.0, 1.0))
 
     def _label_range(self) -> None:
-        low, high = self._depth_range if self._mode == Mode.DEPTH else (0.0, 1.0)
+        low, high = self._range()
+        unit = " scene units" if self._mode == Mode.DEPTH else ""
+        if self._mode == Mode.OVERLAY and self.frame is not None:
+            nothing = self.frame.overlay is None
+            unit = " (no distortion field yet)" if nothing else " " + self.frame.overlay_unit
         dpg.configure_item("color_bar", show=self._mode != Mode.COLOR)
         dpg.set_value("range_low", f"{low:.3g}")
-        dpg.set_value("range_high", f"{high:.3g}" + (" scene units" if self._mode == Mode.DEPTH else ""))
+        dpg.set_value("range_high", f"{high:.3g}{unit}")
 
     def _move(self, viewpoint: Viewpoint) -> None:
         self.viewpoint = viewpoint
@@ -284,7 +316,10 @@ class Viewport:
         limit = STILL_PIXELS if still or self._latency < SLOW else MOVING_PIXELS
         shrink = min(1.0, math.sqrt(limit / (w * h)))
         self._coarse = not still and limit < STILL_PIXELS
-        view = View(self.viewpoint.camera.resized(max(8, round(w * shrink)), max(8, round(h * shrink))), self.time)
+        camera = self.viewpoint.camera.resized(max(8, round(w * shrink)), max(8, round(h * shrink)))
+        view = View(camera, self.time)
+        if self._mode == Mode.OVERLAY:
+            view = View(camera, self.time, f"distortion/{dpg.get_value('head')}", dpg.get_value("pose"))
         if view != self._asked:
             self._asked, self._asked_at = view, time.monotonic()
             self._send(p.Draw(view))
@@ -292,7 +327,7 @@ class Viewport:
     def _redraw(self) -> None:
         """Ask OpenGL for the present frame at the present size."""
         if self.frame is not None:
-            self._gl.show(Picture(self.frame, self._mode, *self._size, self._depth_range, self._mark()))
+            self._gl.show(Picture(self.frame, self._mode, *self._size, self._range(), self._mark()))
 
     def _mark(self) -> tuple[float, float] | None:
         """Where the picked point is in the shown frame: the pixel itself, or its point in space once the view moved."""

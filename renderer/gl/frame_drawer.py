@@ -1,4 +1,5 @@
-"""Draws a Frame into a picture of a panel's size: colour, depth or opacity, with a mark on the picked pixel."""
+"""Draws a Frame into a picture of a panel's size: colour, depth, opacity or its overlay, with a mark on the picked
+pixel."""
 
 from __future__ import annotations
 
@@ -20,18 +21,19 @@ class Mode(IntEnum):
     COLOR = 0
     DEPTH = 1
     OPACITY = 2
+    OVERLAY = 3
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What to draw. ``width``, ``height``: the panel, pixels. ``depth_range``: scene units at the colour map's ends.
-    ``mark``: place in the picture in [0, 1], right and down."""
+    """What to draw. ``width``, ``height``: the panel, pixels. ``value_range``: depths or overlays at the colour map's
+    ends. ``mark``: place in the picture in [0, 1], right and down."""
 
     frame: Frame
     mode: Mode
     width: int
     height: int
-    depth_range: tuple[float, float] = (0.0, 1.0)
+    value_range: tuple[float, float] = (0.0, 1.0)
     mark: tuple[float, float] | None = None
 
 
@@ -58,9 +60,9 @@ class FrameDrawer:
         )
         self._places = {
             name: GL.glGetUniformLocation(self._program, name)
-            for name in ("color_map", "frame_color", "frame_depth", "mode", "place", "range", "mark", "backdrop")
+            for name in ("color_map", "frame_color", "frame_values", "mode", "place", "range", "mark", "backdrop")
         }
-        self._map, self._color, self._depth, self._target = (int(t) for t in GL.glGenTextures(4))
+        self._map, self._color, self._values, self._target = (int(t) for t in GL.glGenTextures(4))
         self._upload(self._map, color_map[None], GL.GL_RGB32F, GL.GL_RGB, GL.GL_NEAREST)
         self._framebuffer = GL.glGenFramebuffers(1)
         self._size = (0, 0)
@@ -71,15 +73,16 @@ class FrameDrawer:
         self._resize(picture.width, picture.height)
         if picture.frame is not self._shown:
             frame = picture.frame
-            depth = np.stack([np.nan_to_num(frame.expected_depth()), frame.opacity], axis=2)
+            overlay = frame.overlay if frame.overlay is not None else np.zeros_like(frame.opacity)
+            values = np.stack([np.nan_to_num(frame.expected_depth()), frame.opacity, overlay], axis=2)
             self._upload(self._color, frame.color, GL.GL_RGB32F, GL.GL_RGB, GL.GL_LINEAR)
-            self._upload(self._depth, depth, GL.GL_RG32F, GL.GL_RG, GL.GL_LINEAR)
+            self._upload(self._values, values, GL.GL_RGB32F, GL.GL_RGB, GL.GL_LINEAR)
             self._shown = frame
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._framebuffer)
         GL.glViewport(0, 0, picture.width, picture.height)
         GL.glUseProgram(self._program)
         for unit, (name, texture) in enumerate(
-            (("color_map", self._map), ("frame_color", self._color), ("frame_depth", self._depth))
+            (("color_map", self._map), ("frame_color", self._color), ("frame_values", self._values))
         ):
             GL.glActiveTexture(GL.GL_TEXTURE0 + unit)
             GL.glBindTexture(GL.GL_TEXTURE_2D, texture)
@@ -87,7 +90,7 @@ class FrameDrawer:
         camera = picture.frame.view.camera
         GL.glUniform1i(self._places["mode"], int(picture.mode))
         GL.glUniform4f(self._places["place"], *fitted(camera.width, camera.height, picture.width, picture.height))
-        GL.glUniform2f(self._places["range"], *picture.depth_range)
+        GL.glUniform2f(self._places["range"], *picture.value_range)
         GL.glUniform2f(self._places["mark"], *(picture.mark or (-1.0, -1.0)))
         GL.glUniform3f(self._places["backdrop"], *self._backdrop)
         GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
@@ -97,7 +100,7 @@ class FrameDrawer:
 
     def close(self) -> None:
         """Free everything."""
-        GL.glDeleteTextures(4, [self._map, self._color, self._depth, self._target])
+        GL.glDeleteTextures(4, [self._map, self._color, self._values, self._target])
         GL.glDeleteFramebuffers(1, [self._framebuffer])
         GL.glDeleteVertexArrays(1, [self._array])
         GL.glDeleteProgram(self._program)
