@@ -83,9 +83,10 @@ def test_a_failure_leaves_the_finished_instants_for_the_next_run(tmp_path: Path,
     trips = VIEWCRAFTER + "\nif time == '2':\n    sys.exit('loading\\nCUDA out of memory')\n"
     with pytest.raises(InputError, match=r"exit code 1 \(CUDA out of memory\)"):
         generator(tmp_path, trips, "viewcrafter").run(clip, tmp_path / "work", say_nothing)
-    assert sorted(p.name for p in (tmp_path / "work").iterdir()) == ["input", "instants"]
-    assert sorted(p.name for p in (tmp_path / "work" / "instants").iterdir()) == ["time_0000", "time_0001"]
-    (tmp_path / "work" / "instants" / "time_0000" / "diffusion" / "frame_00024.png").unlink()  # damaged since
+    assert [p.name for p in (tmp_path / "work").iterdir()] == ["generated.unfinished"]
+    instants = tmp_path / "work" / "generated.unfinished" / "instants"
+    assert sorted(p.name for p in instants.iterdir()) == ["time_0000", "time_0001"]
+    (instants / "time_0000" / "diffusion" / "frame_00024.png").unlink()  # damaged since
     made = generator(tmp_path, VIEWCRAFTER, "viewcrafter").run(clip, tmp_path / "work", say_nothing)
     assert runs(tmp_path) == ["0", "1", "2", "0", "2"]
     assert len(open_generated(made, clip, FULL, say_nothing).frames) == 11 * FRAMES
@@ -174,7 +175,25 @@ def test_a_failure_is_one_sentence_and_leaves_no_output(
         generator(tmp_path, script, layout).run(clip, tmp_path / "work", say_nothing)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not {"generated", "running"} & {p.name for p in (tmp_path / "work").iterdir()}
+    assert {p.name for p in (tmp_path / "work").iterdir()} == {"generated.unfinished"}
+    assert not (tmp_path / "work" / "generated.unfinished" / "running").exists()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("layout", ["viewcrafter", "plain"])
+def test_the_clips_own_folder_keeps_what_is_in_it(tmp_path: Path, clip: Dataset, layout: Layout, fails: bool) -> None:
+    """Names that a person might have given to folders of their own."""
+    own = [tmp_path / "clip" / name / "film.txt" for name in ("input", "running", "instants", "images")]
+    for path in own:
+        path.parent.mkdir(parents=True)
+        path.write_text("mine")
+    fake = generator(tmp_path, "raise SystemExit(1)" if fails or layout == "plain" else VIEWCRAFTER, layout)
+    if fails or layout == "plain":
+        with pytest.raises(InputError):
+            fake.run(clip, tmp_path / "clip", say_nothing)
+    else:
+        fake.run(clip, tmp_path / "clip", say_nothing)
+    assert all(path.read_text() == "mine" for path in own)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +217,10 @@ def test_clips_and_folders_that_do_not_serve_are_refused(tmp_path: Path, clip: D
     with pytest.raises(InputError, match="right has no picture of frame 2"):
         gap = replace(clip, shots=[s for s in clip.shots if (s.camera_name, s.frame) != ("right", 2)])
         fake.run(gap, tmp_path / "work", say_nothing)
+    (tmp_path / "other" / "generated" / "pose_000").mkdir(parents=True)
+    with pytest.raises(InputError, match="holds other generated views"):
+        fake.run(clip, tmp_path / "other", say_nothing)
+    assert [p.name for p in (tmp_path / "other" / "generated").iterdir()] == ["pose_000"]
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="file"):
         fake.run(clip, tmp_path / "file", say_nothing)

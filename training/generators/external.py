@@ -24,6 +24,7 @@ from training.data.loading import DataOptions, Report
 from training.generators import external_inputs
 
 Layout = Literal["viewcrafter", "recammaster", "plain", "sparsecam4d"]
+FINAL, UNFINISHED = "generated", "generated.unfinished"
 LAST_BYTES = 4000
 """So much of a failed program's error output is searched for its last line."""
 
@@ -51,9 +52,10 @@ class ExternalGenerator:
     def run(self, dataset: Dataset, folder: Path, report: Report) -> Path:
         """Make the views in ``folder / "generated"``, which appears when they are complete and fit, and return it.
 
-        What is there already and fits is not made again; after a failure the finished instants stay in
-        ``folder / "instants"`` for the next run. InputError, one sentence, when the program is missing, fails, or
-        leaves something that does not fit.
+        ``folder`` may hold other things, such as the clip: nothing of it is touched but ``generated`` and the working
+        folder ``generated.unfinished``. What is there already and fits is not made again; after a failure the finished
+        instants stay in the working folder for the next run. InputError, one sentence, when the program is missing,
+        fails, or leaves something that does not fit.
         """
         self._check()
         folder = folder.absolute()
@@ -75,7 +77,8 @@ class ExternalGenerator:
             raise InputError(f"{program}: the generator's command has no {{output}}; add it where it takes its folder")
 
     def _run_once(self, dataset: Dataset, folder: Path, report: Report) -> Path:
-        final, running, source = folder / "generated", folder / "running", folder / "input"
+        final, work = folder / FINAL, folder / UNFINISHED
+        running, source = work / "running", work / "input"
         if final.exists():
             self._open(final, dataset)
             report(f"{final} is complete already")
@@ -96,22 +99,25 @@ class ExternalGenerator:
             running.rename(final)
         finally:
             shutil.rmtree(running, ignore_errors=True)
-        shutil.rmtree(source, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
         return final
 
     def _run_per_instant(self, dataset: Dataset, folder: Path, report: Report) -> Path:
-        final, done, source = folder / "generated", folder / "instants", folder / "input"
+        final, work = folder / FINAL, folder / UNFINISHED
+        done, source = work / "instants", work / "input"
         steps = {frame: f"time_{frame * self.frame_step:04d}" for frame in range(dataset.frame_count)}
         if len(self._clip(dataset).training_cameras()) < 2:
             raise InputError(f"{dataset.name}: has one training camera, between which and no other no view can lie")
         if final.exists():
-            if all(self._fits(final / name, dataset) for name in steps.values()):
+            fits = [self._fits(final / name, dataset) for name in steps.values()]
+            if all(fits):
                 report(f"{final} is complete already")
                 return final
-            if done.exists():
-                raise InputError(f"{final}: is not of the whole clip, and {done} exists as well; delete one of them")
+            if done.exists() or not any(fits):
+                raise InputError(f"{final}: holds other generated views; move it away or give another folder")
+            work.mkdir(exist_ok=True)
             final.rename(done)
-        done.mkdir(exist_ok=True)
+        done.mkdir(parents=True, exist_ok=True)
         for count, (frame, name) in enumerate(steps.items(), 1):
             if self._fits(done / name, dataset):
                 continue
@@ -120,7 +126,7 @@ class ExternalGenerator:
             self._run_instant(source / name, done / name, frame * self.frame_step, dataset)
         self._open(done, dataset)
         done.rename(final)
-        shutil.rmtree(source, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
         return final
 
     def _run_instant(self, source: Path, target: Path, instant: int, dataset: Dataset) -> None:
