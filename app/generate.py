@@ -61,7 +61,7 @@ class Generate:
         else:
             views = self._warped(dataset) if self.by == "warp" else self._inconsistent(dataset)
             with tqdm(total=len(views.frames), unit="view", dynamic_ncols=True) as bar:
-                save_generated(folder, counted(views, bar), dataset.fps, say)
+                save_generated(folder, counted(views, bar), dataset.fps, say, self.data.frame_step)
             say(f"{folder}: {len(views.frames)} pictures of {len(views.cameras)} virtual cameras")
         if self.report_to:
             write_json(self.report_to, {"folder": str(folder), "by": self.by})

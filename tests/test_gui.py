@@ -157,3 +157,28 @@ def test_without_a_display_one_sentence_says_so(tmp_path: Path) -> None:
         lines = result.stderr.strip().splitlines()
         assert len(lines) == 1
         assert lines[0].startswith("error:")
+
+
+def test_the_distortion_is_heat_over_the_picture(display: Display, tmp_path: Path) -> None:
+    method = ("--method", "sparsecam4d", "--steps", "600", "--out", str(tmp_path / "run"))
+    app = App(display, tmp_path, *SMALL[:-2], *method)
+    try:
+        app.until(lambda s: s["settled"])
+        app.key("4")
+        state = app.until(lambda s: s["frame"]["asked"][0] == "distortion/positions")
+        assert state["frame"]["overlay"] is None  # the field is switched on at step 60
+        app.click("train")
+        app.until(lambda s: s["step"] >= 90, timeout=120)
+        app.click("train")
+        state = app.until(lambda s: not s["running"] and s["settled"])
+        assert state["frame"]["overlay"] > 0
+        heat = app.picture(tmp_path / "heat.png").astype(int)
+        app.click("pose", dx=0.8)
+        other = app.until(lambda s: s["frame"]["asked"][1] >= 15)
+        assert other["frame"]["overlay"] != state["frame"]["overlay"]
+        app.screenshot(tmp_path / "window.png")
+        app.key("1")
+        app.until(lambda s: s["frame"]["asked"][0] == "" and s["settled"])
+        assert np.abs(app.picture(tmp_path / "color.png").astype(int) - heat).mean() > 5
+    finally:
+        app.close()

@@ -60,38 +60,39 @@ class Viewport:
 
     def build(self) -> None:
         """The mode row and the picture, in the current container."""
-        with dpg.group(horizontal=True, tag="mode_row"):
-            dpg.add_radio_button(
-                PLAIN_MODES, default_value="Colour", horizontal=True, tag="mode", callback=self._change_mode
-            )
-            with dpg.tooltip("mode"):
-                dpg.add_text(
-                    "What is shown (keys 1, 2, 3, 4). Distortion: where the views that a generator made\n"
-                    "disagree with the scene, at one of its virtual cameras"
+        # a row that is too long is cut off rather than push the panels beside the picture out of the window
+        with dpg.child_window(tag="mode_row", height=28, border=False, no_scrollbar=True, no_scroll_with_mouse=True):
+            dpg.bind_item_theme("mode_row", _without_padding())
+            with dpg.group(horizontal=True):
+                dpg.add_radio_button(
+                    PLAIN_MODES, default_value="Colour", horizontal=True, tag="mode", callback=self._change_mode
                 )
-            with dpg.group(horizontal=True, tag="distortion_row", show=False):
-                dpg.add_combo(list(HEADS), default_value=HEADS[0], width=96, tag="head", callback=self._ask_anew)
-                dpg.add_slider_int(label="s", width=96, tag="pose", callback=self._ask_anew)
-                with dpg.tooltip("pose"):
-                    dpg.add_text("Virtual camera of the generated views")
-            dpg.add_spacer(width=12)
-            with dpg.group(horizontal=True, tag="color_bar", show=False):
-                dpg.add_text("", tag="range_low", color=theme.MUTED)
-                with dpg.texture_registry():
-                    bar = np.ones((12, 256, 4), np.float32)
-                    bar[..., :3] = COLOR_MAP
-                    dpg.add_static_texture(256, 12, bar.ravel(), tag="bar_texture")  # type: ignore[arg-type]
-                with dpg.group():
-                    dpg.add_spacer(height=1)
-                    dpg.add_image("bar_texture", width=160, height=14)
-                dpg.add_text("", tag="range_high", color=theme.MUTED)
-            dpg.add_text("", tag="latency", color=theme.MUTED)
+                with dpg.tooltip("mode"):
+                    dpg.add_text(
+                        "What is shown (keys 1, 2, 3, 4). Distortion: where the views that a generator made\n"
+                        "disagree with the scene, at one of its virtual cameras"
+                    )
+                with dpg.group(horizontal=True, tag="distortion_row", show=False):
+                    dpg.add_combo(list(HEADS), default_value=HEADS[0], width=96, tag="head", callback=self._ask_anew)
+                    dpg.add_slider_int(label="s", width=96, tag="pose", callback=self._ask_anew)
+                    with dpg.tooltip("pose"):
+                        dpg.add_text("Virtual camera of the generated views")
+                dpg.add_spacer(width=12)
+                with dpg.group(horizontal=True, tag="color_bar", show=False):
+                    dpg.add_text("", tag="range_low", color=theme.MUTED)
+                    with dpg.texture_registry():
+                        bar = np.ones((12, 256, 4), np.float32)
+                        bar[..., :3] = COLOR_MAP
+                        dpg.add_static_texture(256, 12, bar.ravel(), tag="bar_texture")  # type: ignore[arg-type]
+                    with dpg.group():
+                        dpg.add_spacer(height=1)
+                        dpg.add_image("bar_texture", width=110, height=14)
+                    dpg.add_text("", tag="range_high", color=theme.MUTED)
+                dpg.add_text("", tag="latency", color=theme.MUTED)
         with dpg.child_window(tag="viewport", no_scrollbar=True, no_scroll_with_mouse=True, border=False):
             self._make_texture(1024, 768)
             dpg.add_image(self._texture, tag="picture", width=640, height=480)
-        with dpg.theme() as flush, dpg.theme_component(dpg.mvChildWindow):
-            dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, 0, 0)
-        dpg.bind_item_theme("viewport", flush)
+        dpg.bind_item_theme("viewport", _without_padding())
         with dpg.item_handler_registry(tag="picture_handlers"):
             for button in (0, 1, 2):
                 dpg.add_item_clicked_handler(button, callback=self._pressed, user_data=button)
@@ -106,6 +107,7 @@ class Viewport:
             return
         self._size = (width, height)
         dpg.configure_item("viewport", width=width, height=height)
+        dpg.configure_item("mode_row", width=width)
         dpg.configure_item("picture", width=width, height=height)
         if width > self._shape[0] or height > self._shape[1]:
             self._make_texture(max(width, self._shape[0]), max(height, self._shape[1]))
@@ -340,3 +342,10 @@ class Viewport:
         uv, z = view.camera.project(ray.world_point()[None])
         inside = z[0] > 0 and 0 <= uv[0, 0] < view.camera.width and 0 <= uv[0, 1] < view.camera.height
         return (float(uv[0, 0] / view.camera.width), float(uv[0, 1] / view.camera.height)) if inside else None
+
+
+def _without_padding() -> int | str:
+    """A theme for containers that fill their place."""
+    with dpg.theme() as flush, dpg.theme_component(dpg.mvChildWindow):
+        dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, 0, 0)
+    return flush

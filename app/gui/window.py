@@ -277,6 +277,8 @@ class Window:
                 "version": frame.version,
                 "size": [frame.view.camera.width, frame.view.camera.height],
                 "eye": frame.view.camera.center.tolist(),
+                "asked": [frame.view.overlay, frame.view.pose],
+                "overlay": None if frame.overlay is None else float(frame.overlay.mean()),
             }
         if ray is not None:
             state["ray"] = {"pixel": ray.pixel, "composite": ray.composite.tolist(), "weights": len(ray.weights)}
