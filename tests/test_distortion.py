@@ -173,7 +173,7 @@ def test_regularisers_touch_the_planes_they_are_for() -> None:
         field = shaken(replace(c, **change))  # type: ignore[arg-type]
         field.regularisers(0.5).backward()
         planes = field.parts[0].planes  # type: ignore[union-attr]
-        sizes = [N_i * N_j * 4 for *_, N_i, N_j in planes.layout.planes()]
+        sizes = [N_i * N_j for *_, N_i, N_j in planes.layout.planes()]
         names = [name for name, *_ in planes.layout.planes()]
         touched = {n for n, g in zip(names, planes.values.grad.split(sizes), strict=True) if g.abs().max() > 0}
         assert touched == kinds

@@ -251,6 +251,4 @@ def test_held_out_cameras_follow_the_trained_ones() -> None:
     for before, after in zip(still.shots, moved.shots, strict=True):
         np.testing.assert_allclose(after.camera.center, before.camera.center + SHIFT, atol=1e-9)
     assert moved.generated is not None
-    np.testing.assert_allclose(
-        moved.generated.cameras[0].center, tiny_generated().cameras[0].center + SHIFT, atol=1e-9
-    )
+    np.testing.assert_allclose(moved.generated.cameras[0].center, tiny_generated().cameras[0].center + SHIFT, atol=1e-9)

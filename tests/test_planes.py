@@ -100,8 +100,11 @@ def test_gradients_are_those_of_finite_differences() -> None:
     (planes(leaf, (0.21, -0.4)) * weights).sum().backward()
     values, at = planes.values.detach().double(), c.double()
     assert planes.values.grad is not None and leaf.grad is not None
-    touched = planes.values.grad.abs().argsort(descending=True)[:40]
-    for gradient, variable, places in ((planes.values.grad, values, touched), (leaf.grad.view(-1), at, range(18))):
+    touched = planes.values.grad.abs().view(-1).argsort(descending=True)[:40]
+    for gradient, variable, places in (
+        (planes.values.grad.view(-1), values, touched),
+        (leaf.grad.view(-1), at, range(18)),
+    ):
         for k in places:
             moved = [variable.clone() for _ in range(2)]
             for sign, copy in zip((1, -1), moved, strict=True):

@@ -65,7 +65,7 @@ class PlaneLayout:
 
 
 class Planes(nn.Module):
-    """The planes of a layout, learned; ``values`` (V,) holds them all, channels innermost.
+    """The planes of a layout, learned; ``values`` (V, C) holds them all, node by node.
 
     ``generator``: seeds the initial values.
     """
@@ -77,7 +77,7 @@ class Planes(nn.Module):
         for name, _, slot, N_i, N_j in layout.planes():
             i, j = (AXES.index(axis) for axis in name)
             rows.append((offset, i, j, N_i, N_j, slot))
-            part = torch.ones(N_j * N_i * layout.channels)
+            part = torch.ones(N_j * N_i, layout.channels)
             if set(name) <= set(SPACE):
                 part.uniform_(*SPACE_INIT, generator=generator)
             parts.append(part)
@@ -127,13 +127,13 @@ class Planes(nn.Module):
                 plane = torch.lerp(plane[lower], plane[upper], y - lower)
                 j, N_j = i, 1
             rows.append((offset, i, j, N_i, N_j, slot))
-            parts.append(plane.reshape(-1))
-            offset += plane.numel()
+            parts.append(plane.reshape(-1, self.layout.channels))
+            offset += len(parts[-1])
         return torch.cat(parts), np.array(rows, np.int64)
 
     def planes(self) -> list[Tensor]:
         """All planes (N_j, N_i, C), in the layout's order."""
-        sizes = [N_i * N_j * self.layout.channels for *_, N_i, N_j in self.layout.planes()]
+        sizes = [N_i * N_j for *_, N_i, N_j in self.layout.planes()]
         return [
             part.view(N_j, N_i, self.layout.channels)
             for part, (*_, N_i, N_j) in zip(self.values.split(sizes), self.layout.planes(), strict=True)
@@ -159,20 +159,17 @@ class _Lookup(torch.autograd.Function):
         ctx.save_for_backward(values, coordinates)
         ctx.table, ctx.layout = table, layout
         slots = len(layout.groups) * len(layout.levels)
-        return torch.from_numpy(
-            plane_kernels.lookup(_array(values), table, _array(coordinates), slots, layout.channels)
-        )
+        out = plane_kernels.lookup(_array(values), table, _array(coordinates), slots, layout.channels)
+        return torch.from_numpy(out).view(len(out), -1)
 
     @staticmethod
     def backward(ctx: Any, v_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         values, coordinates = ctx.saved_tensors
-        points = _array(coordinates)
-        v_features, v_points = plane_kernels.lookup_backward(
-            _array(values), ctx.table, points, _array(v_out), ctx.layout.channels
+        C = ctx.layout.channels
+        v_values, v_points = plane_kernels.lookup_backward(
+            _array(values), ctx.table, _array(coordinates), _array(v_out).reshape(len(v_out), -1, C), C
         )
-        v_values = torch.zeros_like(values)
-        plane_kernels.scatter(ctx.table, points, v_features, v_values.numpy())
-        return v_values, torch.from_numpy(v_points), None, None
+        return torch.from_numpy(v_values), torch.from_numpy(v_points), None, None
 
 
 def _array(tensor: Tensor) -> np.ndarray:
