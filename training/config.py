@@ -136,7 +136,7 @@ class DistortionConfig:
     channels: int = 16
     """Features per plane."""
     width: int | None = None
-    """Of the trunk and the heads: 128 as released on a GPU, 64 on a CPU."""
+    """Of the trunk and the heads: 128 as released on a GPU, 32 on a CPU."""
     frames_per_field: int = 0
     """A field of its own for every so many frames, as released with 50; 0 for one."""
     start: int = 3000
@@ -276,7 +276,7 @@ def resolved(config: TrainConfig, device: str) -> TrainConfig:
         distortion=replace(
             config.distortion,
             space_nodes=config.distortion.space_nodes or (128 if gpu else 16),
-            width=config.distortion.width or (128 if gpu else 64),
+            width=config.distortion.width or (128 if gpu else 32),
         ),
         densify=replace(
             config.densify,

@@ -1,0 +1,238 @@
+"""Depth from a clip's own pictures, without a learned model: a plane sweep (Collins 1996) between cameras.
+
+For planes of constant depth, uniform in inverse depth, the neighbours' pictures are brought to the reference picture by
+a homography each; where a plane has the right depth they look alike. The likeness is correlation over small windows,
+made smooth along the picture's own edges by a guided filter (He et al. 2013); the best plane wins, and what another
+camera does not confirm is filled from its surroundings.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderer.camera import Camera
+from renderer.errors import InputError
+from training.data.dataset import Dataset
+from training.data.images import fitted_size, shrunk
+
+Array = NDArray[np.float32]
+
+PLANES = 80
+MEGAPIXELS = 0.03
+"""Depth is found in pictures of this size and brought to the clip's."""
+NEIGHBOURS = 2
+WINDOW = 3
+"""Radius of the correlation, pixels."""
+GUIDE_RADIUS, GUIDE_EPSILON = 5, 1e-3
+"""Of the guided filter: radius in pixels, and the variance of luminance from which it takes something for an edge."""
+TRUNCATION = 1.0
+"""Largest cost of one neighbour: one that sees something else must not decide."""
+CONFIRMED = 0.03
+"""A depth is confirmed where another camera's differs by less than this share."""
+SPECKLE_SHARE, SPECKLE_LEVELS, SPECKLE_STEP = 0.008, 4000, 60
+"""Islands of less than this share of the picture go; within one, neighbours differ by at most so many of the levels."""
+LEAST_BASELINE = 1e-4
+"""Neighbours that stand nearer than this share of the typical depth show nothing of it."""
+KEPT = 200
+"""Depth maps that are remembered."""
+
+
+def plane_sweep_depth(dataset: Dataset, report: Callable[[str], None] = lambda text: None) -> Callable[[int], Array]:
+    """Reads the depth (H, W) of a training shot along +z, scene units; found when first asked for, from any thread.
+
+    Cameras of the same instant are the neighbours, or for a single moving camera the instants around. InputError for a
+    clip whose camera stands still.
+    """
+    sweeper = _Sweeper(dataset)
+    if not sweeper.neighbours(dataset.indices("train")[0]):
+        raise InputError(
+            f"{dataset.source}: depth cannot be found from one camera that stands still; train a run first and give it "
+            "with --run"
+        )
+    report("Depth by a plane sweep between the cameras")
+    return sweeper.read
+
+
+class _Sweeper:
+    """Depth maps of a clip, raw ones small and finished ones at the clip's size."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._instants: dict[int, list[int]] = {}
+        for index in dataset.indices("train"):
+            self._instants.setdefault(dataset.shots[index].frame, []).append(index)
+        self._raw: OrderedDict[int, Array] = OrderedDict()
+        self._kept: OrderedDict[int, Array] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, index: int) -> Array:
+        return self._remembered(self._kept, index, self._finished)
+
+    def neighbours(self, index: int) -> list[int]:
+        """The shots to compare with: of other cameras at the same instant, else of the same camera around it."""
+        shots, own = self._dataset.shots, self._dataset.shots[index]
+        others = [i for i in self._instants[own.frame] if i != index]
+        if not others:
+            around = sorted(self._instants, key=lambda k: (abs(k - own.frame), k))
+            others = [i for k in around for i in self._instants[k] if i != index][: 4 * NEIGHBOURS]
+        least = LEAST_BASELINE * 2 / (1 / self._dataset.near + 1 / self._dataset.far)
+        apart = {i: float(np.linalg.norm(shots[i].camera.center - own.camera.center)) for i in others}
+        same_time = all(shots[i].frame == own.frame for i in others)
+        ranked = sorted((i for i in others if apart[i] > least), key=lambda i: apart[i] if same_time else -apart[i])
+        return ranked[:NEIGHBOURS]
+
+    def _remembered(self, store: OrderedDict[int, Array], index: int, make: Callable[[int], Array]) -> Array:
+        with self._lock:
+            if index in store:
+                return store[index]
+        made = make(index)
+        with self._lock:
+            store[index] = made
+            while len(store) > KEPT:
+                store.popitem(last=False)
+        return made
+
+    def _small(self, index: int) -> tuple[Array, Camera]:
+        camera = self._dataset.shots[index].camera
+        size = fitted_size(camera.width, camera.height, MEGAPIXELS)
+        image: Array = shrunk(self._dataset.read(index), size).astype(np.float32) * np.float32(1 / 255)
+        return image, camera.resized(*size)
+
+    def _sweep(self, index: int) -> Array:
+        image, camera = self._small(index)
+        others = [self._small(i) for i in self.neighbours(index)]
+        return swept(image, camera, others, self._dataset.near, self._dataset.far)
+
+    def _finished(self, index: int) -> Array:
+        """The raw depth, checked against a neighbour's and filled, at the size of the clip."""
+        image, camera = self._small(index)
+        raw = self._remembered(self._raw, index, self._sweep)
+        agreed = np.zeros(raw.shape, bool)
+        for other in self.neighbours(index):
+            _, seen_by = self._small(other)
+            agreed |= confirmed(raw, camera, self._remembered(self._raw, other, self._sweep), seen_by)
+        agreed &= ~speckles(raw)
+        depth = interpolated(raw, agreed, image)
+        full = self._dataset.shots[index].camera
+        return cv2.resize(depth, (full.width, full.height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def swept(
+    image: Array, camera: Camera, others: Sequence[tuple[Array, Camera]], near: float, far: float, planes: int = PLANES
+) -> Array:
+    """The depth (H, W) of a picture (H, W, 3) in [0, 1] at which it looks most like the others, scene units."""
+    inverse = np.linspace(1 / far, 1 / near, planes)
+    luminance = image.mean(2)
+    cost = np.stack([_plane_cost(luminance, camera, others, 1 / w) for w in inverse])
+    guide = _Guide(luminance)
+    cost = np.stack([guide.smoothed(c) for c in cost])
+    best = cost.argmin(0)
+    middle = np.clip(best, 1, planes - 2)
+    rows, columns = np.mgrid[0 : best.shape[0], 0 : best.shape[1]]
+    before, at, after = (cost[middle + k, rows, columns] for k in (-1, 0, 1))
+    bend = before - 2 * at + after
+    shift = np.where(bend > 1e-9, 0.5 * (before - after) / np.maximum(bend, 1e-9), 0)
+    place = np.where(best == middle, middle + np.clip(shift, -0.5, 0.5), best)
+    return (1 / np.interp(place, np.arange(planes), inverse)).astype(np.float32)
+
+
+def _plane_cost(luminance: Array, camera: Camera, others: Sequence[tuple[Array, Camera]], depth: float) -> Array:
+    """1 - correlation and a little of the plain difference, averaged over the neighbours that see the plane."""
+    total, count = np.zeros_like(luminance), np.zeros_like(luminance)
+    for image, seen_by in others:
+        H = homography(camera, seen_by, depth)
+        size, how = (camera.width, camera.height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        there = cv2.warpPerspective(image.mean(2), H, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+        inside = cv2.warpPerspective(np.ones_like(image[..., 0]), H, size, flags=how)
+        unlike = 1 - _correlation(luminance, np.asarray(there)) + 2 * np.abs(luminance - there)
+        weight = (np.asarray(inside) > 0.99).astype(np.float32)
+        total += weight * np.minimum(unlike, TRUNCATION)
+        count += weight
+    return np.where(count > 0, total / np.maximum(count, 1), TRUNCATION).astype(np.float32)
+
+
+def homography(camera: Camera, other: Camera, depth: float) -> NDArray[np.float64]:
+    """(3, 3): pixel indices of ``camera`` to those of ``other`` by the plane of constant ``depth``, scene units."""
+    relative = other.world_to_camera @ camera.camera_to_world
+    K, K1 = (
+        np.array([[c.fx, 0, c.cx - 0.5], [0, c.fy, c.cy - 0.5], [0, 0, 1]], float) for c in (camera, other)
+    )  # OpenCV counts from the centre of the first pixel
+    plane = relative[:3, :3] + np.outer(relative[:3, 3], [0, 0, 1]) / depth
+    return K1 @ plane @ np.linalg.inv(K)
+
+
+def confirmed(depth: Array, camera: Camera, other_depth: Array, other: Camera) -> NDArray[np.bool_]:
+    """(H, W) whether the other camera found the same surface where this one's points lie in its picture."""
+    ys, xs = np.mgrid[0 : camera.height, 0 : camera.width] + 0.5
+    points = camera.unproject(np.stack([xs.ravel(), ys.ravel()], axis=1), depth.ravel().astype(np.float64))
+    uv, z = other.project(points)
+    columns, rows = np.floor(uv[:, 0]), np.floor(uv[:, 1])
+    inside = (z > 0) & (columns >= 0) & (columns < other.width) & (rows >= 0) & (rows < other.height)
+    found = np.zeros(len(z))
+    found[inside] = other_depth[rows[inside].astype(int), columns[inside].astype(int)]
+    return (inside & (np.abs(found - z) < CONFIRMED * z)).reshape(depth.shape)
+
+
+def speckles(depth: Array) -> NDArray[np.bool_]:
+    """(H, W) whether a pixel belongs to a small island of another depth than its surroundings: a false match."""
+    levels = (SPECKLE_LEVELS * depth.min() / depth).astype(np.int16) + 1  # in inverse depth
+    cleaned = levels.copy()
+    cv2.filterSpeckles(cleaned, 0, round(SPECKLE_SHARE * depth.size), SPECKLE_STEP)
+    return cleaned == 0
+
+
+def interpolated(depth: Array, known: NDArray[np.bool_], image: Array) -> Array:
+    """The depth where it is known, and elsewhere that of known surroundings of the same colour."""
+    if not known.any():
+        return depth
+    inverse, weight = np.where(known, 1 / depth, 0).astype(np.float32), known.astype(np.float32)
+    guide = _Guide(image.mean(2))
+    result, missing = np.zeros_like(depth), np.ones(depth.shape, bool)
+    for radius in (2, 4, 8, 16, 32, 64, 128, 256):
+        sums, counts = guide.mean(inverse, radius), guide.mean(weight, radius)
+        now = missing & (counts > 0.02)
+        result[now] = sums[now] / counts[now]
+        missing &= ~now
+        if not missing.any():
+            break
+    result = np.where(missing, (inverse.sum() / weight.sum()).astype(np.float32), result)
+    return (1 / np.where(known, inverse, result)).astype(np.float32)
+
+
+class _Guide:
+    """A picture (H, W) whose edges other maps are smoothed along."""
+
+    def __init__(self, luminance: Array, radius: int = GUIDE_RADIUS) -> None:
+        self._picture, self._radius = luminance, radius
+        self._mean = self.mean(luminance, radius)
+        self._variance = self.mean(luminance * luminance, radius) - self._mean**2
+
+    def mean(self, values: Array, radius: int) -> Array:
+        """Means over windows."""
+        return cv2.blur(values, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
+
+    def smoothed(self, values: Array) -> Array:
+        """The guided filter: locally a linear function of the picture."""
+        mean = self.mean(values, self._radius)
+        slope = self.mean(values * self._picture, self._radius) - mean * self._mean
+        slope = slope / (self._variance + GUIDE_EPSILON)
+        offset = mean - slope * self._mean
+        return self.mean(slope, self._radius) * self._picture + self.mean(offset, self._radius)
+
+
+def _correlation(a: Array, b: Array) -> Array:
+    """(H, W) of two pictures over small windows, in [-1, 1]; 0 where one has no texture."""
+    size = (2 * WINDOW + 1, 2 * WINDOW + 1)
+
+    def mean(x: Array) -> Array:
+        return cv2.blur(x, size)  # type: ignore[return-value]
+
+    ma, mb = mean(a), mean(b)
+    va, vb, cov = mean(a * a) - ma * ma, mean(b * b) - mb * mb, mean(a * b) - ma * mb
+    return cov / np.sqrt(np.maximum(va, 1e-5) * np.maximum(vb, 1e-5))

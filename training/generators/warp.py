@@ -1,0 +1,184 @@
+"""Views between real cameras for people without a video diffusion model: pixels moved by their depth, holes filled.
+
+Each virtual view is made from the two real pictures of its instant that were taken nearest to it. As every picture is
+made alone, from another pair and from a depth that is never quite right, the views disagree with each other: they need
+the distortion field as those of a diffusion model do, for the same reason if not to the same degree.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderer.camera import Camera
+from renderer.errors import InputError
+from renderer.gaussians import Gaussians
+from renderer.render import render
+from renderer.view import View
+from training.data.dataset import Dataset
+from training.data.generated import GeneratedFrame, GeneratedViews
+from training.generators.warp_kernels import warp
+
+Array = NDArray[np.float32]
+Depth = Callable[[int], Array]
+"""Index of a training shot to its depth (H, W) along +z, scene units, NaN where it is not known."""
+
+SOURCES = 2
+"""Real pictures that make one virtual one."""
+BREAK = 0.05
+"""Neighbouring pixels whose depths differ by more than this share lie on two surfaces."""
+AGREEMENT = 0.03
+"""Two warped pictures show the same surface where their depths differ by less than this share."""
+FAR_SIDE = 0.8
+"""Share of the depth of a hole's far side from which pixels may fill it."""
+KEPT_BYTES = 500_000_000
+
+
+def exact_depth(dataset: Dataset) -> Depth:
+    """The depth that a clip knows of itself; InputError when it does not."""
+    if dataset.depth is None:
+        raise InputError(f"{dataset.source}: knows no depth of its own; give --run RUN or let it be found")
+    return dataset.depth
+
+
+def scene_depth(gaussians: Gaussians, dataset: Dataset) -> Depth:
+    """The expected depth of a trained scene at the clip's shots; NaN where its opacity is below a half."""
+
+    def read(index: int) -> Array:
+        shot = dataset.shots[index]
+        frame = render(gaussians, View(shot.camera, shot.time))
+        return np.where(frame.opacity > 0.5, frame.expected_depth(), np.float32(np.nan)).astype(np.float32)
+
+    return read
+
+
+def warp_views(
+    dataset: Dataset, cameras: Sequence[Camera], depth: Depth, report: Callable[[str], None] = lambda text: None
+) -> GeneratedViews:
+    """A view of each virtual camera at each instant of the training shots, made when it is read.
+
+    ``cameras``: in the clip's world. ``depth``: of the clip's training shots.
+    """
+    maker = _Warper(dataset, cameras, depth)
+    report(f"{len(cameras)} virtual cameras at {len(maker.instants)} instants")
+    frames = [
+        GeneratedFrame(pose, dataset.shots[shots[0]].time, frame)
+        for pose in range(len(cameras))
+        for frame, shots in maker.instants.items()
+    ]
+    return GeneratedViews("warp", list(cameras), frames, lambda i: maker.read(frames[i].pose, frames[i].frame))
+
+
+class _Warper:
+    """Makes pictures and keeps the newest ones."""
+
+    def __init__(self, dataset: Dataset, cameras: Sequence[Camera], depth: Depth) -> None:
+        self._dataset, self._cameras, self._depth = dataset, cameras, depth
+        self.instants: dict[int, list[int]] = {}
+        for index in dataset.indices("train"):
+            self.instants.setdefault(dataset.shots[index].frame, []).append(index)
+        self._kept: OrderedDict[tuple[int, int], NDArray[np.uint8]] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, pose: int, frame: int) -> NDArray[np.uint8]:
+        with self._lock:
+            if (pose, frame) in self._kept:
+                return self._kept[pose, frame]
+        picture = self._make(self._cameras[pose], frame)
+        with self._lock:
+            self._kept[pose, frame] = picture
+            while len(self._kept) * picture.nbytes > KEPT_BYTES:
+                self._kept.popitem(last=False)
+        return picture
+
+    def _make(self, camera: Camera, frame: int) -> NDArray[np.uint8]:
+        sources = self._nearest(camera, frame)
+        parts = [self._warped(index, camera) for index in sources]
+        far = [float(np.linalg.norm(self._dataset.shots[i].camera.center - camera.center)) for i in sources]
+        color, depth = blended(parts, [1 / max(d, 1e-6) for d in far])
+        return (np.clip(filled(color, depth), 0, 1) * 255 + 0.5).astype(np.uint8)
+
+    def _nearest(self, camera: Camera, frame: int) -> list[int]:
+        """Shots of an instant by distance; a single moving camera lends those of the instants around it."""
+        candidates = self.instants[frame]
+        if len(candidates) < SOURCES and len(self.instants) > 1:
+            around = sorted(self.instants, key=lambda k: abs(k - frame))[: SOURCES + 1]
+            candidates = [i for k in around for i in self.instants[k]]
+        centers = {i: self._dataset.shots[i].camera.center for i in candidates}
+        return sorted(candidates, key=lambda i: float(np.linalg.norm(centers[i] - camera.center)))[:SOURCES]
+
+    def _warped(self, index: int, camera: Camera) -> tuple[Array, Array]:
+        image: Array = self._dataset.read(index).astype(np.float32) * np.float32(1 / 255)
+        return warped(image, self._depth(index), self._dataset.shots[index].camera, camera)
+
+
+def warped(image: Array, depth: Array, source: Camera, target: Camera) -> tuple[Array, Array]:
+    """A picture (h, w, 3) with depth (h, w) seen from another camera: (H, W, 3) and its depth, infinite in holes.
+
+    What crosses a jump in depth is not drawn.
+    """
+    ys, xs = np.mgrid[0 : source.height, 0 : source.width] + 0.5
+    known = np.isfinite(depth) & (depth > source.near)
+    safe = np.where(known, depth, 1.0).astype(np.float64)
+    points = source.unproject(np.stack([xs.ravel(), ys.ravel()], axis=1), safe.ravel())
+    uv, z = target.project(points)
+    place = uv.reshape(source.height, source.width, 2).astype(np.float32)
+    there = z.reshape(source.height, source.width).astype(np.float32)
+    known &= there > target.near
+    corners = [(slice(a, a - 1 or None), slice(b, b - 1 or None)) for a in (0, 1) for b in (0, 1)]
+    four = np.stack([np.where(known, safe, np.inf)[c] for c in corners])
+    with np.errstate(invalid="ignore"):
+        joined = np.isfinite(four).all(0) & (four.max(0) < (1 + BREAK) * four.min(0))
+    return warp(np.ascontiguousarray(image), place, there, joined, target.height, target.width)
+
+
+def blended(parts: Sequence[tuple[Array, Array]], weights: Sequence[float]) -> tuple[Array, Array]:
+    """Pictures of one view with their depths in one: the nearest surface wins, those that agree with it are averaged by
+    ``weights``. Depth is infinite where none has anything."""
+    depths = np.stack([depth for _, depth in parts])
+    nearest = depths.min(0)
+    color, total = np.zeros_like(parts[0][0]), np.zeros_like(nearest)
+    for (image, depth), weight in zip(parts, weights, strict=True):
+        with np.errstate(invalid="ignore"):
+            w = np.where(np.isfinite(depth) & (depth <= (1 + AGREEMENT) * nearest), np.float32(weight), np.float32(0))
+        color += w[..., None] * image
+        total += w
+    return color / np.maximum(total, 1e-9)[..., None], nearest
+
+
+def filled(color: Array, depth: Array) -> Array:
+    """The picture with its holes, where ``depth`` is infinite, filled from their far sides: what comes into view beside
+    something near is what lies behind it.
+
+    Colours run into the holes from coarse to fine (pull and push, Gortler et al. 1996); what is nearer than the far
+    side of a hole close by does not take part.
+    """
+    hole = ~np.isfinite(depth)
+    if not hole.any() or hole.all():
+        return color
+    finite = np.where(hole, 0, depth).astype(np.float32)
+    rim = (cv2.dilate(hole.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~hole
+    window = max(31, depth.shape[1] // 8) | 1
+    far_side = cv2.dilate(np.where(rim, finite, 0).astype(np.float32), np.ones((window, window), np.uint8))
+    weight = (~hole & (finite >= FAR_SIDE * far_side)).astype(np.float32)
+    background = _pulled(color * weight[..., None], weight)
+    return np.where(hole[..., None], background, color)
+
+
+def _pulled(sums: Array, weight: Array) -> Array:
+    """Weighted colours over the whole picture: known ones where the weight is large, coarser ones elsewhere."""
+    H, W = weight.shape
+    if max(H, W) <= 2:
+        return np.broadcast_to(sums.sum((0, 1)) / max(float(weight.sum()), 1e-9), sums.shape).astype(np.float32)
+    half = (max(1, (W + 1) // 2), max(1, (H + 1) // 2))
+    area = (W * H) / (half[0] * half[1])
+    smaller, lighter = (cv2.resize(a, half, interpolation=cv2.INTER_AREA) * np.float32(area) for a in (sums, weight))
+    coarse = cv2.resize(_pulled(smaller, np.asarray(lighter)), (W, H), interpolation=cv2.INTER_LINEAR)
+    trust = np.minimum(weight, 1)[..., None]
+    own = sums / np.maximum(weight, 1e-9)[..., None]
+    return (trust * own + (1 - trust) * coarse).astype(np.float32)
