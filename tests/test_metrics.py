@@ -4,14 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from renderer.errors import InputError
 from tests.test_losses import pictures
 from training import metrics, perceptual
 from training.losses import ssim_reference
-from training.perceptual import Perceptual
+from training.perceptual import Perceptual, gradient_structure
 
 
 def test_psnr_of_a_known_error() -> None:
@@ -54,6 +56,9 @@ def test_lpips_is_used_where_its_weights_are(monkeypatch: pytest.MonkeyPatch, tm
     a, b = (t.float() for t in pictures(64, 80))
     assert distance(a, a) == pytest.approx(0, abs=1e-6)
     assert distance(b, a) > 0
+    leaf = b.clone().requires_grad_()
+    distance.loss(leaf, a).backward()
+    assert leaf.grad is not None and torch.isfinite(leaf.grad).all() and leaf.grad.abs().max() > 0
 
 
 def test_weights_that_are_named_must_be_there_and_be_weights(tmp_path: Path) -> None:
@@ -68,3 +73,65 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     code = "import sys, training.perceptual; print({'lpips', 'torchvision'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
+
+
+def by_hand(image: np.ndarray, target: np.ndarray) -> float:
+    """The stand-in in float64 numpy."""
+    w = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    w /= w.sum()
+
+    def blur(x: np.ndarray) -> np.ndarray:
+        for axis in (0, 1):
+            x = ndimage.correlate1d(x, w, axis=axis, mode="constant")
+        return x
+
+    x, y, total, used = image, target, 0.0, 0
+    for _ in range(4):
+        mx, my = blur(x), blur(y)
+        vx, vy, cov = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
+        likeness = (2 * mx * my + 1e-4) * (2 * cov + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
+        slopes = []
+        for picture in (x, y):
+            gray = picture.mean(2)
+            slopes.append(np.stack([gray[:-1, 1:] - gray[:-1, :-1], gray[1:, :-1] - gray[:-1, :-1]]))
+        lengths = [np.sqrt((g**2).sum(0)) for g in (*slopes, slopes[0] - slopes[1])]
+        total += 0.5 * (1 - likeness.mean()) + 0.5 * lengths[2].mean() / (lengths[0] + lengths[1]).mean()
+        used += 1
+        if min(x.shape[:2]) < 16:
+            break
+        H, W = (n // 2 * 2 for n in x.shape[:2])
+        x, y = (p[:H, :W].reshape(H // 2, 2, W // 2, 2, 3).mean((1, 3)) for p in (x, y))
+    return total / used
+
+
+def test_the_stand_in_is_what_it_says_at_both_precisions() -> None:
+    a, b = pictures(37, 52)
+    expected = by_hand(a.numpy(), b.numpy())
+    assert float(gradient_structure(a, b)) == pytest.approx(expected, rel=1e-6)
+    assert float(gradient_structure(a.float(), b.float())) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_gradient_of_the_stand_in_is_that_of_finite_differences() -> None:
+    a, b = pictures(20, 24)
+    leaf, single = a.clone().requires_grad_(), a.float().requires_grad_()
+    gradient_structure(leaf, b).backward()
+    gradient_structure(single, b.float()).backward()
+    assert leaf.grad is not None and single.grad is not None
+    assert float((single.grad.double() - leaf.grad).norm() / leaf.grad.norm()) < 1e-3
+    for place in ((0, 0, 0), (7, 11, 1), (19, 23, 2), (10, 5, 0)):
+        moved = [a.clone(), a.clone()]
+        moved[0][place] += 1e-6
+        moved[1][place] -= 1e-6
+        slope = float(gradient_structure(moved[0], b) - gradient_structure(moved[1], b)) / 2e-6
+        assert float(leaf.grad[place]) == pytest.approx(slope, rel=1e-4, abs=1e-8)
+    same = a.clone().requires_grad_()
+    gradient_structure(same, a).backward()
+    assert same.grad is not None and torch.isfinite(same.grad).all()
+
+
+def test_networks_that_are_asked_for_are_loaded_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert Perceptual.load(network="stand-in").key == "perceptual"
+    for network, model in (("alex", "alexnet"), ("vgg", "vgg16")):
+        with pytest.raises(InputError, match=model):
+            Perceptual.load(network=network)  # type: ignore[arg-type]
