@@ -49,7 +49,8 @@ def test_a_row_has_what_scripts_rely_on(tmp_path: Path, monkeypatch: pytest.Monk
         assert (row["pose_error_ratio"] is None) == (row["variant"] in ("real-only", "no-pose-optimisation"))
         assert "lpips" not in row["perceptual_name"].lower()
     started = next(row["pose_error"] for row in rows if row["variant"] == "full")
-    assert started["degrees"][0] == pytest.approx(1.0) and started["share_of_depth"][0] == pytest.approx(0.01)
+    assert started["degrees"][0] == pytest.approx(1.0, rel=0.2)  # what no similarity takes away
+    assert started["share_of_depth"][0] == pytest.approx(0.01, rel=0.3)
 
 
 def test_quick_is_one_seed_and_fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +96,7 @@ def test_a_field_that_knows_the_truth_correlates_and_one_that_does_not_does_not(
 
 def test_a_study_goes_variant_by_variant_and_seed_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(study_module, "run_variant", lambda c, w, variant, seed, steps: seen.append((seed, variant)))
+    monkeypatch.setattr(study_module, "run_variant", lambda c, t, w, variant, seed, steps: seen.append((seed, variant)))
     list(study(["full", "no-field"], [0, 1], 5))
     assert seen == [(0, "full"), (0, "no-field"), (1, "full"), (1, "no-field")]
     assert run_variant is not study_module.run_variant

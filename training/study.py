@@ -1,8 +1,9 @@
 """The ablation study of SparseCam4D on the procedural scene, in which the truth is known.
 
 Six variants learn the same clip for the same number of steps: three cameras and 22 virtual ones, whose pictures are
-inconsistent and whose poses are stated 1 degree and 1 % of the depth wrong. Each is measured on cameras that were held
-out, against the true warps and against the true poses.
+inconsistent. The cameras are uncalibrated, as in the paper: every pose, real or virtual, is stated 1 degree and 1 % of
+the depth wrong. Each variant is measured on cameras that were held out, whose poses are fitted to the frozen scene as
+the paper does it, against the true warps and against the true poses.
 """
 
 from __future__ import annotations
@@ -19,16 +20,19 @@ from renderer.camera import Camera
 from training.alignment import Similarity, pose_errors, similarity_between
 from training.config import PRESETS, TrainConfig, resolved, with_changes
 from training.data.dataset import Dataset
-from training.data.generated_sources import demo_views
+from training.data.generated_sources import PUSH_DEGREES, PUSH_SHARE, demo_views
 from training.data.procedural import procedural_dataset
 from training.evaluation import score, spread
-from training.generators.inconsistent import InconsistentViews
+from training.generators.inconsistent import InconsistentViews, perturbed
+from training.held_out import aligned
 from training.overlay import image_displacement
 from training.perceptual import Perceptual
 from training.trainer import Trainer
 
 WIDTH, HEIGHT, FRAMES = 160, 96, 24
-COMMON: dict[str, Any] = {"densify.max_gaussians": 20_000, "scene.points": 8_000}
+COMMON: dict[str, Any] = {"densify.max_gaussians": 20_000, "scene.points": 8_000, "cameras.anchor": 0.01}
+"""What all variants share. The paper's anchor of 0.1 is for poses that are nearly right: from 1 degree off it holds the
+virtual cameras back (measured at 1,400 of 6,000 steps: 0.52 pixels left of 1.60, and 0.25 with a tenth of it)."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "real-only": {"generated.batch": 0, "distortion.enabled": False, "cameras.enabled": False},
     "no-field": {"distortion.enabled": False},
@@ -38,6 +42,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
 }
 """What differs from the preset sparsecam4d, by variant."""
+REAL_SEED = 1000
+"""Added to the seed of the real cameras' errors, so that they are not those of the first virtual ones."""
 MEASURED_WARPS = 60
 """Generated pictures, evenly over the clip, on which the recovered displacement is compared with the true one."""
 
@@ -48,8 +54,9 @@ Report = Callable[[str], None]
 class Row:
     """One run. ``psnr`` (dB), ``perceptual``, ``ssim``: means over the held-out pictures; ``perceptual_name`` says what
     measured. ``distortion_correlation``: of the recovered and the true displacement, None without a field.
-    ``pose_error_ratio``: mean shift in pixels of the scene's points by the virtual cameras' errors, before over after,
-    None where poses are not learned; ``pose_error``: degrees, share of the depth and pixels, before and after.
+    ``pose_error_ratio``: mean shift in pixels of the scene's points by all cameras' errors, before over after, each
+    after the similarity that fits the cameras best; None where poses are not learned. ``pose_error``: degrees, share of
+    the depth and pixels, before and after.
     ``seconds``: of training.
     """
 
@@ -77,11 +84,20 @@ def study(
             wrong.views.read(index)
         for variant in variants:
             report(f"seed {seed}: {variant}")
-            yield run_variant(replace(clip, generated=wrong.views), wrong, variant, seed, steps)
+            yield run_variant(uncalibrated(clip, wrong, seed), clip, wrong, variant, seed, steps)
 
 
-def run_variant(clip: Dataset, wrong: InconsistentViews, variant: str, seed: int, steps: int) -> Row:
-    """One row of the study."""
+def uncalibrated(clip: Dataset, wrong: InconsistentViews, seed: int) -> Dataset:
+    """The clip with its generated views and with training cameras that are stated as wrongly as the virtual ones."""
+    depth = 2 / (1 / clip.near + 1 / clip.far)
+    true = list(dict.fromkeys(clip.shots[i].camera for i in clip.indices("train")))
+    stated = dict(zip(true, perturbed(true, PUSH_DEGREES, PUSH_SHARE * depth, seed + REAL_SEED), strict=True))
+    shots = [replace(s, camera=stated[s.camera]) if s.split == "train" else s for s in clip.shots]
+    return replace(clip, shots=shots, generated=wrong.views)
+
+
+def run_variant(clip: Dataset, truth: Dataset, wrong: InconsistentViews, variant: str, seed: int, steps: int) -> Row:
+    """One row of the study: learned from ``clip``, measured against ``truth``, the same with the true cameras."""
     changes = {**COMMON, **VARIANTS[variant], "steps": steps, "seed": seed}
     config: TrainConfig = resolved(with_changes(PRESETS["sparsecam4d"], changes), "cpu")
     trainer = Trainer(clip, config)
@@ -89,9 +105,9 @@ def run_variant(clip: Dataset, wrong: InconsistentViews, variant: str, seed: int
     while not trainer.finished:
         trainer.step()
     seconds = time.monotonic() - began
-    now, perceptual = trainer.clip(), Perceptual.load()
+    now, perceptual = aligned(trainer.gaussians, trainer.clip()), Perceptual.load()
     scores = [score(trainer.gaussians, now, i, perceptual) for i in spread(now.indices("test"), FRAMES)]
-    poses = _pose_errors(trainer, now, wrong)
+    poses = _pose_errors(trainer, truth, wrong)
     return Row(
         variant,
         seed,
@@ -122,31 +138,29 @@ def distortion_correlation(trainer: Trainer, wrong: InconsistentViews) -> float 
     return float(np.mean(found))
 
 
-def _pose_errors(trainer: Trainer, now: Dataset, wrong: InconsistentViews) -> dict[str, tuple[float, float]] | None:
-    """Errors of the virtual cameras before and after, in the frame of the real cameras."""
-    if trainer.cameras is None or now.generated is None:
+def _pose_errors(trainer: Trainer, truth: Dataset, wrong: InconsistentViews) -> dict[str, tuple[float, float]] | None:
+    """Errors of all cameras before and after; None where they are not learned."""
+    if trainer.cameras is None:
         return None
-    depth = 2 / (1 / now.near + 1 / now.far)
-    real = [[clip.shots[i].camera for i in clip.indices("train")] for clip in (now, trainer.dataset)]
-    back = similarity_between(*real)
-    still = Similarity(1.0, np.eye(3), np.zeros(3))
+    depth = 2 / (1 / truth.near + 1 / truth.far)
+    true = [*dict.fromkeys(truth.shots[i].camera for i in truth.indices("train")), *wrong.cameras]
     errors = []
-    for cameras, align in ((wrong.views.cameras, still), (now.generated.cameras, back)):
-        angles, shifts = pose_errors(cameras, wrong.cameras, align).mean(0)
-        errors.append((float(angles), float(shifts) / depth, _pixel_shift(cameras, wrong.cameras, align, trainer)))
+    for cameras in (trainer.cameras.initial(), trainer.cameras.cameras()):
+        align = similarity_between(cameras, true)
+        angles, shifts = pose_errors(cameras, true, align).mean(0)
+        errors.append((float(angles), float(shifts) / depth, _pixel_shift(cameras, true, align, truth)))
     names = ("degrees", "share_of_depth", "pixels")
     return {name: (errors[0][k], errors[1][k]) for k, name in enumerate(names)}
 
 
-def _pixel_shift(cameras: Sequence[Camera], truth: Sequence[Camera], align: Similarity, trainer: Trainer) -> float:
+def _pixel_shift(cameras: Sequence[Camera], true: Sequence[Camera], align: Similarity, clip: Dataset) -> float:
     """Mean distance in pixels between where a camera and its true partner see the clip's points."""
-    cloud = trainer.dataset.points
-    assert cloud is not None, "the procedural scene comes with points"
-    points: NDArray[np.float64] = cloud.points[::20].astype(np.float64)
+    assert clip.points is not None, "the procedural scene comes with points"
+    points: NDArray[np.float64] = clip.points.points[::20].astype(np.float64)
     shifts = []
-    for camera, true in zip((align.camera(c) for c in cameras), truth, strict=True):
-        (uv, z), (uv1, z1) = camera.project(points), true.project(points)
-        inside = (z > 0) & (z1 > 0) & (uv1 >= 0).all(1) & (uv1 < [true.width, true.height]).all(1)
+    for camera, partner in zip((align.camera(c) for c in cameras), true, strict=True):
+        (uv, z), (uv1, z1) = camera.project(points), partner.project(points)
+        inside = (z > 0) & (z1 > 0) & (uv1 >= 0).all(1) & (uv1 < [partner.width, partner.height]).all(1)
         shifts.append(np.linalg.norm(uv - uv1, axis=1)[inside].mean())
     return float(np.mean(shifts))
 

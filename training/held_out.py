@@ -1,0 +1,64 @@
+"""Where held-out cameras stand in a world whose cameras were learned (SparseCam4D, section 4.1, after InstantSplat).
+
+Their poses are known in the world of the data set, not in that of the learned cameras: between the two lie a similarity
+and what was wrong with the stated poses. So the scene is frozen and the pose of each held-out camera is fitted to its
+first picture; the scores of all its pictures are taken from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from renderer.camera import Camera
+from renderer.gaussians import Gaussians
+from renderer.slicing import slice_at
+from renderer.splat import splat
+from training.camera_learning import LearnedCameras, camera_center
+from training.config import CameraConfig
+from training.data.dataset import Dataset, Shot
+from training.data.images import as_target
+
+COARSE = CameraConfig(enabled=True, rotation=3e-3, translation=3e-3, anchor=0.0)
+FINE = CameraConfig(enabled=True, rotation=3e-4, translation=3e-4, anchor=0.0)
+"""Step sizes; the translation's are shares of the typical depth."""
+STEPS = 120
+"""Of each of the two."""
+
+
+def aligned(gaussians: Gaussians, dataset: Dataset) -> Dataset:
+    """The clip with every held-out camera at the pose from which the scene looks most like its first picture (L1)."""
+    depth = 2 / (1 / dataset.near + 1 / dataset.far)
+    scene = gaussians.detached()
+    found: dict[tuple[str, Camera], Camera] = {}
+    for index in dataset.indices("test"):
+        shot = dataset.shots[index]
+        if (shot.camera_name, shot.camera) not in found:
+            target = as_target(dataset.read(index))
+            found[shot.camera_name, shot.camera] = fitted(scene, shot.camera, shot.time, target, depth)
+
+    def moved(shot: Shot) -> Shot:
+        return replace(shot, camera=found.get((shot.camera_name, shot.camera), shot.camera))
+
+    return replace(dataset, shots=[moved(s) if s.split == "test" else s for s in dataset.shots])
+
+
+def fitted(scene: Gaussians, camera: Camera, time: float, target: torch.Tensor, depth: float) -> Camera:
+    """The camera near ``camera`` from which ``scene`` at ``time`` looks most like ``target`` (H, W, 3).
+
+    ``depth``: typical distance of the scene, scene units.
+    """
+    best, least = camera, float("inf")
+    for config in (COARSE, FINE):
+        config = replace(config, translation=config.translation * depth)
+        learned = LearnedCameras([best], config, 0, STEPS)
+        for step in range(STEPS):
+            pose = learned.pose(0)
+            instant = slice_at(scene, time, camera_center(pose))
+            loss = (splat(instant.splats, camera, pose=pose).color - target).abs().mean()
+            if loss.item() < least:
+                best, least = learned.camera(0), loss.item()
+            loss.backward()
+            learned.step(step)
+    return best
