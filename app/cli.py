@@ -31,6 +31,7 @@ from training.checkpoint import write_json
 from training.config import PRESETS, TrainConfig
 from training.data.dataset import Dataset
 from training.evaluation import evaluation_report
+from training.held_out import aligned
 from training.perceptual import Perceptual
 from training.run import Run, pick_device
 
@@ -74,12 +75,15 @@ class Evaluate:
     """Folder of the run."""
     train_views: int = 30
     """Input pictures to measure at most; all held-out ones are measured."""
+    align: bool = False
+    """Fit the pose of each held-out camera to the scene first, by its first picture: for clips whose poses are not
+    exact."""
     report_to: JsonFile = None
     """Write the scores to this file."""
 
     def __call__(self) -> None:
         run = open_run(self.run)
-        report = evaluate(run, self.train_views)
+        report = evaluate(run, self.train_views, self.align)
         print(score_table(report))
         if self.report_to:
             write_json(self.report_to, report)
@@ -200,14 +204,18 @@ def train(run: Run) -> dict[str, object]:
     return {"run": str(run.folder), "step": trainer.done, "gaussians": len(trainer.gaussians), "psnr": psnr}
 
 
-def evaluate(run: Run, train_views: int) -> dict[str, object]:
-    """The evaluation report of a run, with a progress bar."""
+def evaluate(run: Run, train_views: int, align: bool = False) -> dict[str, object]:
+    """The evaluation report of a run, with a progress bar; ``align``: fit held-out cameras to the scene first."""
     perceptual = Perceptual.load()
     if perceptual.key != "lpips":
         say(f"LPIPS weights are not on this machine; {perceptual.name} stands in, reported as {perceptual.key}")
     head = {"run": str(run.folder), "step": run.trainer.done, "gaussians": len(run.trainer.gaussians)}
     bar = lambda indices: tqdm(indices, unit="view", desc="Evaluating", dynamic_ncols=True)  # noqa: E731
-    return {**head, **evaluation_report(run.trainer.gaussians, run.trainer.clip(), perceptual, train_views, bar)}
+    clip = run.trainer.clip()
+    if align:
+        say("Fitting the held-out cameras")
+        clip, head = aligned(run.trainer.gaussians, clip), {**head, "aligned": True}
+    return {**head, **evaluation_report(run.trainer.gaussians, clip, perceptual, train_views, bar)}
 
 
 def write_video(run: Run, views: Sequence[View], fps: float, path: Path) -> None:

@@ -51,6 +51,15 @@ def test_evaluation_writes_the_contract(trained: Path, tmp_path: Path, capsys: p
     assert "held-out views" in capsys.readouterr().out
 
 
+def test_held_out_cameras_can_be_fitted_before_they_are_measured(trained: Path, tmp_path: Path) -> None:
+    scores = []
+    for options in ([], ["--align"]):
+        dynview("evaluate", str(trained), "--json", str(tmp_path / "e.json"), *options)
+        scores.append(json.loads((tmp_path / "e.json").read_text()))
+    assert scores[1]["aligned"] and "aligned" not in scores[0]
+    assert scores[1]["mean"]["psnr"] != scores[0]["mean"]["psnr"]
+
+
 def test_inspecting_writes_a_ray_whose_composite_is_the_pixel(trained: Path, tmp_path: Path) -> None:
     dynview("inspect", str(trained), "--camera", "middle", "--time", "0.5", "--pixel", "20,15",
             "--json", str(tmp_path / "ray.json"), "--plot", str(tmp_path / "ray.png"))  # fmt: skip
