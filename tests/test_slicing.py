@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.special import sph_harm_y
 
 from renderer.gaussians import Gaussians, empty_gaussians, inverse_softplus, rotations_4d
 from renderer.harmonics import real_harmonics
@@ -36,6 +37,46 @@ def test_a_slice_is_the_conditional_of_the_4d_density() -> None:
             d4 = np.append(x, time) - mean
             d3 = x - instant.splats.means[m].numpy()
             assert math.exp(-0.5 * d4 @ precision @ d4) == pytest.approx(peak * math.exp(-0.5 * d3 @ sliced @ d3))
+
+
+def test_a_covariance_is_that_of_the_two_quaternions_by_hand() -> None:
+    """A = L(q_l) R(q_r) with both axes reversed, Sigma = A S S^T A^T (Yang et al. 2024, eq. 5), in numpy."""
+    g = double(replace(random_gaussians(8, seed=4), scale_activation="softplus"))
+    for i in range(len(g)):
+        a, b, c, d = (g.left[i] / g.left[i].norm()).numpy()
+        p, q, r, s = (g.right[i] / g.right[i].norm()).numpy()
+        L = np.array([[a, -b, -c, -d], [b, a, -d, c], [c, d, a, -b], [d, -c, b, a]])
+        R = np.array([[p, q, r, s], [-q, p, -s, r], [-r, s, p, -q], [-s, -r, q, p]])
+        A = (L @ R)[::-1, ::-1]
+        raw = np.append(g.scales[i].numpy(), g.time_scales[i].numpy())
+        S = np.diag(np.log1p(np.exp(raw)))
+        np.testing.assert_allclose(g.covariances()[i].numpy(), A @ S @ S.T @ A.T, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("level", range(6))
+def test_colours_are_spherindrical_harmonics_by_hand(level: int) -> None:
+    """sum of k cos(2 pi n (mu_t - t) / T) Y_lm, plus a half, not below zero; n above 0 only once l is at 3."""
+    g = double(replace(random_gaussians(30, seed=5, time_span=2.0), sh_level=level))
+    g = g.with_parameters({"time_scales": torch.full_like(g.time_scales, 2.0), "sh_rest": 2 * g.sh_rest})
+    time = 0.3
+    instant = slice_at(g, time, CENTER.double(), backend="reference")
+    coefficients = torch.cat([g.sh_dc, g.sh_rest], dim=1).numpy()
+    for m, i in enumerate(instant.ids.tolist()):
+        view = g.positions[i].numpy() - CENTER.double().numpy()
+        x, y, z = view / np.linalg.norm(view)
+        theta, phi = np.arccos(z), np.arctan2(y, x)
+        total = np.zeros(3)
+        for n in range(3):
+            wave = np.cos(2 * np.pi * n * (float(g.times[i, 0]) - time * 2.0) / 2.0)
+            for degree in range(4):
+                if degree > level or (n > 0 and level < 3 + n):
+                    continue
+                for order in range(-degree, degree + 1):
+                    complex_one = sph_harm_y(degree, abs(order), theta, phi)
+                    part = complex_one.imag if order < 0 else complex_one.real
+                    Y = part * (np.sqrt(2) if order else 1)
+                    total += coefficients[i, 16 * n + degree * degree + degree + order] * wave * Y
+        np.testing.assert_allclose(instant.splats.colors[m].numpy(), np.maximum(total + 0.5, 0), atol=1e-10)
 
 
 def test_rotations_are_in_so4_and_equal_quaternions_leave_time_alone() -> None:
