@@ -220,3 +220,28 @@ def test_a_source_that_does_not_exist_becomes_a_sentence(tmp_path: Path) -> None
     assert isinstance(failed, p.Failed)
     assert "nowhere" in failed.message
     assert engine.close()
+
+
+def test_a_view_gets_the_distortion_that_it_asks_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tests.test_generated_term import clip, config
+
+    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
+    monkeypatch.setattr(run_module, "with_generated", lambda dataset, options, report: clip())
+    engine = Engine("tiny", config(), tmp_path / "run")
+    engine.start()
+    listener = Listener(engine)
+    try:
+        event = opened(listener)
+        assert event.has_distortion and len(event.virtual_cameras) == 3
+        view = View(event.home, 0.5, "distortion/scales", pose=1)
+        engine.send(p.Draw(view))
+        before = listener.until(p.Drawn)
+        assert isinstance(before, p.Drawn) and before.frame.overlay is None
+        engine.send(p.Train(until=20))
+        listener.until(p.Paused)
+        engine.send(p.Draw(view))
+        after = listener.until(p.Drawn, lambda e: e.frame.version == 20)
+        assert isinstance(after, p.Drawn) and after.frame.overlay is not None
+        assert after.frame.overlay.max() > 0 and after.frame.overlay_unit == "of the raw scales"
+    finally:
+        assert engine.close()
