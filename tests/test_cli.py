@@ -146,3 +146,13 @@ def test_a_failed_command_leaves_no_half_video(trained: Path, tmp_path: Path, mo
     with pytest.raises(InputError):
         dynview("render", str(trained), "--frames", "3", "--out", str(tmp_path / "v.mp4"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("steps", "0"), ("distortion.width", "-1"), ("distortion.levels", "0"), ("generated.batch", "-2"), ("seed", "-1")],
+)
+def test_a_value_that_cannot_be_gets_a_sentence(tmp_path: Path, option: str, value: str) -> None:
+    with pytest.raises(InputError, match=f"--{option} {value}: give"):
+        dynview("train", "tiny", f"--{option}={value}", "--out", str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

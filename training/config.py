@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
+from renderer.errors import InputError
 from renderer.gaussians import ScaleActivation
 from training.data.loading import DataOptions
 
@@ -283,6 +284,28 @@ def resolved(config: TrainConfig, device: str) -> TrainConfig:
             max_gaussians=config.densify.max_gaussians or (4_000_000 if gpu else 80_000),
         ),
     )
+
+
+LEAST: dict[str, float] = {
+    "steps": 1, "batch": 1, "seed": 0, "sh_interval": 1, "save_every": 1, "evaluate_every": 1, "scene.points": 1,
+    "densify.interval": 1, "densify.max_gaussians": 1, "generated.batch": 0, "generated.l1": 0,
+    "generated.perceptual": 0, "distortion.space_nodes": 2, "distortion.channels": 1, "distortion.width": 1,
+    "distortion.levels": 1, "distortion.frames_per_field": 0, "cameras.anchor": 0,
+}  # fmt: skip
+"""The smallest value of options that cannot be any number."""
+
+
+def check_values(config: TrainConfig) -> None:
+    """InputError, one sentence, for a value that cannot be."""
+    values = flattened(config)
+    for name, least in LEAST.items():
+        value = values[name]
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and not number >= least:  # type: ignore[operator]
+                option = name.replace("_", "-")
+                raise InputError(f"--{option} {number}: give {least:g} or more")
+    if not config.distortion.heads or not config.distortion.levels:
+        raise InputError("--distortion.heads and --distortion.levels: give one at least")
 
 
 def flattened(config: object, prefix: str = "") -> dict[str, object]:

@@ -22,7 +22,7 @@ from training.checkpoint import (
     save_checkpoint,
     write_json,
 )
-from training.config import PRESETS, TrainConfig, changes, resolved, with_changes
+from training.config import PRESETS, TrainConfig, changes, check_values, resolved, with_changes
 from training.data.dataset import Dataset
 from training.data.generated_sources import with_generated
 from training.data.loading import open_dataset
@@ -92,6 +92,7 @@ class Run:
             raise InputError(f"{folder}: holds a run already; add --resume to go on, --overwrite, or another --out")
         if folder.exists() and not is_run(folder) and any(folder.iterdir() if folder.is_dir() else [folder]):
             raise InputError(f"{folder}: exists and is not a run; choose another --out")
+        check_values(config)
         config = resolved(config, "cpu")
         dataset = _open(source, config, report)
         report("Placing the first Gaussians")
