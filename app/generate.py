@@ -42,7 +42,7 @@ class Generate:
     run: Path | None = None
     """warp: take the depth from this trained run; by default it is found in the pictures; the demo's is known."""
     keep_every: int = 2
-    """Every so manieth of the 23 places between two cameras gets a virtual one."""
+    """One virtual camera for every N of the 23 places between two real ones."""
     command: str | None = None
     """The program of viewcrafter or recammaster with its arguments."""
     data: DataOptions = field(default_factory=DataOptions)

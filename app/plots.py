@@ -63,7 +63,7 @@ def plot_overlay(picture: Image, overlay: Heat, unit: str, path: Path, title: st
     axes.imshow(np.clip(picture, 0, 1).mean(2), cmap="gray", vmin=0, vmax=1)
     shown = axes.imshow(overlay, cmap=HEAT, vmin=0, vmax=top, alpha=(0.15 + 0.6 * heat).astype(float))
     bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
-    bar.set_label(f"distortion ({unit})")
+    bar.set_label(f"STDF distortion ({unit})")
     _save(figure, path)
 
 
@@ -75,7 +75,7 @@ def plot_matrix(matrix: Heat, unit: str, path: Path, title: str) -> None:
     axes.set_xlabel("instant t")
     axes.set_ylabel("virtual camera s")
     shown = axes.imshow(matrix, cmap=HEAT, vmin=0, aspect="auto", interpolation="nearest")
-    figure.colorbar(shown, ax=axes).set_label(f"mean distortion ({unit})")
+    figure.colorbar(shown, ax=axes).set_label(f"mean STDF distortion ({unit})")
     _save(figure, path)
 
 

@@ -131,7 +131,7 @@ def test_pictures_shrink_with_their_cameras(tmp_path: Path, clip: Dataset, layou
 
 
 @pytest.mark.parametrize("layout", ["plain", "sparsecam4d", "viewcrafter", "viewcrafter pictures"])
-def test_every_so_manieth_instant_is_used(tmp_path: Path, clip: Dataset, layout: str) -> None:
+def test_every_n_th_instant_is_used(tmp_path: Path, clip: Dataset, layout: str) -> None:
     WRITERS[layout](tmp_path)
     every = open_generated(tmp_path, clip, FULL, say_nothing)
     shots = [replace(s, frame=s.frame // 3, time=float(s.frame // 3)) for s in clip.shots if s.frame % 3 == 0]

@@ -29,7 +29,7 @@ CLICK_SLACK = 4
 TEXTURE_STEP = 64
 TURN = 0.008
 """Radians per pixel of an orbit drag."""
-MODES = {"Colour": Mode.COLOR, "Depth": Mode.DEPTH, "Opacity": Mode.OPACITY, "Distortion": Mode.OVERLAY}
+MODES = {"Colour": Mode.COLOR, "Depth": Mode.DEPTH, "Opacity": Mode.OPACITY, "Distortion (STDF)": Mode.OVERLAY}
 PLAIN_MODES = [name for name, mode in MODES.items() if mode != Mode.OVERLAY]
 """Those that every scene has."""
 

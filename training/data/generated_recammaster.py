@@ -18,7 +18,7 @@ CAMERA_FILE = Path("cameras") / "camera_extrinsics.json"
 METRES_TO_SCENE = 1.0
 """Scene units per metre of ReCamMaster's paths. A clip's scale is not known to it; training refines the poses."""
 MATRIX_EVERY = 4
-"""Every so manieth frame of a video has a pose: 21 for 81 frames."""
+"""One frame of a video in so many has a pose: 21 of 81 frames."""
 
 
 def open_recammaster(folder: Path, clip: Clip) -> GeneratedViews:

@@ -19,7 +19,7 @@ from training.data.images import fitted_size
 from training.generators.trajectory import STEPS, virtual_cameras
 
 KEEP_EVERY = 2
-"""Of the places between the real cameras so manieth are learned from, as most of the authors' configurations have it
+"""One in so many of the places between the real cameras is learned from, as most of the authors' configurations have it
 (``camera_downsample``)."""
 VIDEO, FOLDER = "diffusion.mp4", "diffusion"
 

@@ -30,7 +30,7 @@ class DataOptions:
     test_frames: tuple[int, ...] = ()
     """First and last frame (from 0) to measure, of a single moving camera; with train_frames."""
     frame_step: int = 1
-    """Use every so manieth frame."""
+    """Use every N-th frame only."""
     generated: str = "auto"
     """Generated views, for a method that learns from some: a folder, or inconsistent for the demo scene; auto takes
     the folder generated in the clip's own."""
