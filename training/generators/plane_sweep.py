@@ -2,8 +2,8 @@
 
 For planes of constant depth, uniform in inverse depth, the neighbours' pictures are brought to the reference picture by
 a homography each; where a plane has the right depth they look alike. The likeness is correlation over small windows,
-made smooth along the picture's own edges by a guided filter (He et al. 2013); the best plane wins, and what another
-camera does not confirm is filled from its surroundings.
+made smooth by semi-global matching (Hirschmueller 2008); the best plane wins, and what another camera does not confirm
+is filled from behind.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from renderer.camera import Camera
 from renderer.errors import InputError
 from training.data.dataset import Dataset
 from training.data.images import fitted_size, shrunk
+from training.generators.sweep_kernels import semi_global
 
 Array = NDArray[np.float32]
 
@@ -27,16 +28,21 @@ PLANES = 80
 MEGAPIXELS = 0.03
 """Depth is found in pictures of this size and brought to the clip's."""
 NEIGHBOURS = 2
-WINDOW = 3
+WINDOW = 2
 """Radius of the correlation, pixels."""
-GUIDE_RADIUS, GUIDE_EPSILON = 5, 1e-3
-"""Of the guided filter: radius in pixels, and the variance of luminance from which it takes something for an edge."""
-TRUNCATION = 1.0
+STEP, JUMP, SHARPNESS = 0.05, 1.0, 20.0
+"""Of semi-global matching: costs of a change by one plane and by more, and how much less an edge of the picture makes
+the latter."""
+TRUNCATION = 0.6
 """Largest cost of one neighbour: one that sees something else must not decide."""
 CONFIRMED = 0.03
 """A depth is confirmed where another camera's differs by less than this share."""
 SPECKLE_SHARE, SPECKLE_LEVELS, SPECKLE_STEP = 0.008, 4000, 60
 """Islands of less than this share of the picture go; within one, neighbours differ by at most so many of the levels."""
+COLOR_SPREAD = 0.05
+"""Standard deviation of colours that are alike, when depth is brought to the clip's size."""
+SAME_SURFACE = 0.05
+"""Neighbouring pixels are on one surface where their inverse depths differ by less than this share."""
 LEAST_BASELINE = 1e-4
 """Neighbours that stand nearer than this share of the typical depth show nothing of it."""
 KEPT = 200
@@ -47,8 +53,10 @@ def plane_sweep_depth(dataset: Dataset, report: Callable[[str], None] = lambda t
     """Reads the depth (H, W) of a training shot along +z, scene units; found when first asked for, from any thread.
 
     Cameras of the same instant are the neighbours, or for a single moving camera the instants around. InputError for a
-    clip whose camera stands still.
+    clip whose camera stands still, or that has no training shots.
     """
+    if not dataset.indices("train"):
+        raise InputError(f"{dataset.source}: has no pictures to train on; hold out fewer")
     sweeper = _Sweeper(dataset)
     if not sweeper.neighbours(dataset.indices("train")[0]):
         raise InputError(
@@ -118,9 +126,9 @@ class _Sweeper:
             _, seen_by = self._small(other)
             agreed |= confirmed(raw, camera, self._remembered(self._raw, other, self._sweep), seen_by)
         agreed &= ~speckles(raw)
-        depth = interpolated(raw, agreed, image)
-        full = self._dataset.shots[index].camera
-        return cv2.resize(depth, (full.width, full.height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+        picture = self._dataset.read(index).astype(np.float32) * np.float32(1 / 255)
+        depth = cv2.medianBlur(from_behind(raw, agreed), 3)
+        return enlarged(np.asarray(depth, np.float32), image, picture)
 
 
 def swept(
@@ -129,9 +137,8 @@ def swept(
     """The depth (H, W) of a picture (H, W, 3) in [0, 1] at which it looks most like the others, scene units."""
     inverse = np.linspace(1 / far, 1 / near, planes)
     luminance = image.mean(2)
-    cost = np.stack([_plane_cost(luminance, camera, others, 1 / w) for w in inverse])
-    guide = _Guide(luminance)
-    cost = np.stack([guide.smoothed(c) for c in cost])
+    cost = np.stack([_plane_cost(luminance, camera, others, 1 / w) for w in inverse], axis=2)
+    cost = np.moveaxis(semi_global(cost, luminance, STEP, JUMP, SHARPNESS), 2, 0)
     best = cost.argmin(0)
     middle = np.clip(best, 1, planes - 2)
     rows, columns = np.mgrid[0 : best.shape[0], 0 : best.shape[1]]
@@ -187,43 +194,45 @@ def speckles(depth: Array) -> NDArray[np.bool_]:
     return cleaned == 0
 
 
-def interpolated(depth: Array, known: NDArray[np.bool_], image: Array) -> Array:
-    """The depth where it is known, and elsewhere that of known surroundings of the same colour."""
+def from_behind(depth: Array, known: NDArray[np.bool_]) -> Array:
+    """The depth (H, W) where it is known, and elsewhere the farther of the nearest known ones to the left and right:
+    what one camera sees and another does not lies behind something."""
     if not known.any():
         return depth
-    inverse, weight = np.where(known, 1 / depth, 0).astype(np.float32), known.astype(np.float32)
-    guide = _Guide(image.mean(2))
-    result, missing = np.zeros_like(depth), np.ones(depth.shape, bool)
-    for radius in (2, 4, 8, 16, 32, 64, 128, 256):
-        sums, counts = guide.mean(inverse, radius), guide.mean(weight, radius)
-        now = missing & (counts > 0.02)
-        result[now] = sums[now] / counts[now]
-        missing &= ~now
-        if not missing.any():
-            break
-    result = np.where(missing, (inverse.sum() / weight.sum()).astype(np.float32), result)
-    return (1 / np.where(known, inverse, result)).astype(np.float32)
+    width = depth.shape[1]
+    rows, columns = np.mgrid[0 : depth.shape[0], 0:width]
+    left = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
+    right = np.minimum.accumulate(np.where(known, columns, width)[:, ::-1], axis=1)[:, ::-1]
+    behind = np.maximum(
+        np.where(left >= 0, depth[rows, np.maximum(left, 0)], 0),
+        np.where(right < width, depth[rows, np.minimum(right, width - 1)], 0),
+    )
+    behind = np.where(behind > 0, behind, np.median(depth[known])).astype(np.float32)  # rows where nothing is known
+    return np.where(known, depth, cv2.medianBlur(behind, 5)).astype(np.float32)
 
 
-class _Guide:
-    """A picture (H, W) whose edges other maps are smoothed along."""
+def enlarged(depth: Array, image: Array, picture: Array) -> Array:
+    """The depth (h, w) of a small ``image`` (h, w, 3) at the size of the ``picture`` (H, W, 3) that it was made from.
 
-    def __init__(self, luminance: Array, radius: int = GUIDE_RADIUS) -> None:
-        self._picture, self._radius = luminance, radius
-        self._mean = self.mean(luminance, radius)
-        self._variance = self.mean(luminance * luminance, radius) - self._mean**2
-
-    def mean(self, values: Array, radius: int) -> Array:
-        """Means over windows."""
-        return cv2.blur(values, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
-
-    def smoothed(self, values: Array) -> Array:
-        """The guided filter: locally a linear function of the picture."""
-        mean = self.mean(values, self._radius)
-        slope = self.mean(values * self._picture, self._radius) - mean * self._mean
-        slope = slope / (self._variance + GUIDE_EPSILON)
-        offset = mean - slope * self._mean
-        return self.mean(slope, self._radius) * self._picture + self.mean(offset, self._radius)
+    Of the four pixels around, those count that look like the picture there (Kopf et al. 2007), in inverse depth. The
+    one that counts most says which surface it is; where another is on a different one it does not take part.
+    """
+    if depth.shape == picture.shape[:2]:
+        return depth
+    (h, w), (H, W) = depth.shape, picture.shape[:2]
+    y, x = np.clip((np.arange(H) + 0.5) * h / H - 0.5, 0, h - 1), np.clip((np.arange(W) + 0.5) * w / W - 0.5, 0, w - 1)
+    top, left = np.minimum(y.astype(int), h - 2), np.minimum(x.astype(int), w - 2)
+    v, u = (y - top)[:, None], (x - left)[None]
+    weights, inverses = [], []
+    for i, j, near in ((0, 0, (1 - v) * (1 - u)), (0, 1, (1 - v) * u), (1, 0, v * (1 - u)), (1, 1, v * u)):
+        at = np.ix_(top + i, left + j)
+        unlike = ((image[at] - picture) ** 2).sum(2)
+        weights.append((near + 1e-3) * np.exp(-0.5 * unlike / COLOR_SPREAD**2) + 1e-9 * near)
+        inverses.append(1 / depth[at])
+    weight, inverse = np.stack(weights), np.stack(inverses)
+    chosen = np.take_along_axis(inverse, weight.argmax(0)[None], axis=0)
+    weight *= np.abs(inverse - chosen) < SAME_SURFACE * chosen
+    return (weight.sum(0) / (weight * inverse).sum(0)).astype(np.float32)
 
 
 def _correlation(a: Array, b: Array) -> Array:

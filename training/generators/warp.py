@@ -62,8 +62,13 @@ def warp_views(
 ) -> GeneratedViews:
     """A view of each virtual camera at each instant of the training shots, made when it is read.
 
-    ``cameras``: in the clip's world. ``depth``: of the clip's training shots.
+    ``cameras``: in the clip's world. ``depth``: of the clip's training shots. InputError where there are no cameras or
+    no training shots.
     """
+    if not cameras:
+        raise InputError(f"{dataset.source}: no place for a virtual camera; give a clip with two cameras or more")
+    if not dataset.indices("train"):
+        raise InputError(f"{dataset.source}: has no pictures to train on; hold out fewer")
     maker = _Warper(dataset, cameras, depth)
     report(f"{len(cameras)} virtual cameras at {len(maker.instants)} instants")
     frames = [
@@ -101,6 +106,8 @@ class _Warper:
         parts = [self._warped(index, camera) for index in sources]
         far = [float(np.linalg.norm(self._dataset.shots[i].camera.center - camera.center)) for i in sources]
         color, depth = blended(parts, [1 / max(d, 1e-6) for d in far])
+        if not np.isfinite(depth).any():  # nothing falls into the view
+            color[:] = self._dataset.read(sources[0]).mean((0, 1)) / 255
         return (np.clip(filled(color, depth), 0, 1) * 255 + 0.5).astype(np.uint8)
 
     def _nearest(self, camera: Camera, frame: int) -> list[int]:
@@ -155,19 +162,31 @@ def filled(color: Array, depth: Array) -> Array:
     """The picture with its holes, where ``depth`` is infinite, filled from their far sides: what comes into view beside
     something near is what lies behind it.
 
-    Colours run into the holes from coarse to fine (pull and push, Gortler et al. 1996); what is nearer than the far
-    side of a hole close by does not take part.
+    Cracks take the colours right beside them. Into larger holes colours run from coarse to fine (pull and push, Gortler
+    et al. 1996). What is nearer than the far side of a hole close by does not take part.
     """
     hole = ~np.isfinite(depth)
     if not hole.any() or hole.all():
         return color
     finite = np.where(hole, 0, depth).astype(np.float32)
-    rim = (cv2.dilate(hole.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & ~hole
-    window = max(31, depth.shape[1] // 8) | 1
-    far_side = cv2.dilate(np.where(rim, finite, 0).astype(np.float32), np.ones((window, window), np.uint8))
-    weight = (~hole & (finite >= FAR_SIDE * far_side)).astype(np.float32)
+    narrow = cv2.morphologyEx(finite, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8), borderValue=0)
+    crack = hole & (np.asarray(narrow) > 0)
+    weight = _far_weight(finite, crack, 5)
+    count = cv2.blur(weight, (3, 3))
+    beside = cv2.blur(color * weight[..., None], (3, 3)) / np.maximum(count, 1e-9)[..., None]
+    crack &= np.asarray(count) > 0
+    color = np.where(crack[..., None], beside, color).astype(np.float32)
+    weight = _far_weight(finite, hole & ~crack, max(31, depth.shape[1] // 8) | 1)
     background = _pulled(color * weight[..., None], weight)
-    return np.where(hole[..., None], background, color)
+    return np.where((hole & ~crack)[..., None], background, color)
+
+
+def _far_weight(depth: Array, hole: NDArray[np.bool_], window: int) -> Array:
+    """(H, W) 1 for pixels that may fill a hole no farther than half a window, 0 for nearer things and where ``depth``
+    is 0."""
+    rim = (cv2.dilate(hole.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0) & (depth > 0)
+    far_side = cv2.dilate(np.where(rim, depth, 0).astype(np.float32), np.ones((window, window), np.uint8))
+    return ((depth > 0) & (depth >= FAR_SIDE * far_side)).astype(np.float32)
 
 
 def _pulled(sums: Array, weight: Array) -> Array:
