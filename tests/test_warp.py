@@ -128,7 +128,7 @@ def test_views_between_the_cameras_come_close_to_the_exact_ones() -> None:
     clip = procedural_dataset("sparse", width=160, height=96, frames=3)
     real = [clip.shots[i].camera for i in clip.indices("train") if clip.shots[i].frame == 1]
     cameras, scene = virtual_cameras(real, 4.0, keep_every=12), ProceduralScene.from_recipe()
-    least = {"exact": 0.0, "swept": 0.0}
+    least = {"exact": 32.0, "swept": 29.0}  # measured: 33.4 and 30.8 at the worst
     for name, depth in (("exact", exact_depth(clip)), ("swept", plane_sweep_depth(clip))):
         views = warp_views(clip, cameras, depth)
         assert len(views.frames) == 2 * 3

@@ -129,19 +129,21 @@ def warped(image: Array, depth: Array, source: Camera, target: Camera) -> tuple[
 
     What crosses a jump in depth is not drawn.
     """
-    ys, xs = np.mgrid[0 : source.height, 0 : source.width] + 0.5
-    known = np.isfinite(depth) & (depth > source.near)
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(depth) & (depth > source.near)
     safe = np.where(known, depth, 1.0).astype(np.float64)
-    points = source.unproject(np.stack([xs.ravel(), ys.ravel()], axis=1), safe.ravel())
-    uv, z = target.project(points)
-    place = uv.reshape(source.height, source.width, 2).astype(np.float32)
-    there = z.reshape(source.height, source.width).astype(np.float32)
+    relative = target.world_to_camera @ source.camera_to_world
+    across = ((np.arange(source.width) + 0.5 - source.cx) / source.fx)[None]
+    down = ((np.arange(source.height) + 0.5 - source.cy) / source.fy)[:, None]
+    x, y, there = (safe * (r[0] * across + r[1] * down + r[2]) + r[3] for r in relative[:3])  # in the target's axes
     known &= there > target.near
+    front = np.where(known, there, 1.0)
+    place = np.stack([target.fx * x / front + target.cx, target.fy * y / front + target.cy], axis=2).astype(np.float32)
     corners = [(slice(a, a - 1 or None), slice(b, b - 1 or None)) for a in (0, 1) for b in (0, 1)]
     four = np.stack([np.where(known, safe, np.inf)[c] for c in corners])
     with np.errstate(invalid="ignore"):
         joined = np.isfinite(four).all(0) & (four.max(0) < (1 + BREAK) * four.min(0))
-    return warp(np.ascontiguousarray(image), place, there, joined, target.height, target.width)
+    return warp(np.ascontiguousarray(image), place, front.astype(np.float32), joined, target.height, target.width)
 
 
 def blended(parts: Sequence[tuple[Array, Array]], weights: Sequence[float]) -> tuple[Array, Array]:
