@@ -18,6 +18,7 @@ from training.data.procedural import ProceduralScene, procedural_dataset
 from training.generators.plane_sweep import (
     confirmed,
     enlarged,
+    from_around,
     from_behind,
     homography,
     plane_sweep_depth,
@@ -128,7 +129,7 @@ def test_views_between_the_cameras_come_close_to_the_exact_ones() -> None:
     clip = procedural_dataset("sparse", width=160, height=96, frames=3)
     real = [clip.shots[i].camera for i in clip.indices("train") if clip.shots[i].frame == 1]
     cameras, scene = virtual_cameras(real, 4.0, keep_every=12), ProceduralScene.from_recipe()
-    least = {"exact": 32.0, "swept": 29.0}  # measured: 33.4 and 30.8 at the worst
+    least = {"exact": 32.0, "swept": 29.0}  # measured: 33.4 and 30.7 at the worst
     for name, depth in (("exact", exact_depth(clip)), ("swept", plane_sweep_depth(clip))):
         views = warp_views(clip, cameras, depth)
         assert len(views.frames) == 2 * 3
@@ -199,12 +200,16 @@ def test_what_no_other_camera_confirms_lies_behind() -> None:
     depth = np.full((20, 30), 2.0, np.float32)
     depth[:, 18:] = 6.0
     known = np.ones((20, 30), bool)
-    known[:, 12:18], known[:, :4] = False, False
+    known[:, 16:18], known[:, :4] = False, False
     guess = np.where(known, depth, np.float32(99))
-    np.testing.assert_array_equal(from_behind(guess, known)[:, 12:18], 6.0)
-    np.testing.assert_array_equal(from_behind(guess, known)[:, :4], 2.0)
-    known[5:12] = False  # whole rows: something that is somewhere in the picture
-    assert np.isin(from_behind(guess, known), [2.0, 6.0]).all()
+    np.testing.assert_array_equal(from_behind(guess, known)[:, 16:18], 6.0)
+    np.testing.assert_allclose(from_behind(guess, known)[:, :4], 2.0, rtol=1e-4)
+    known[5:12] = False  # too wide to be hidden by something: what is around it
+    filled_in = from_behind(guess, known)
+    assert filled_in.min() > 1.99 and filled_in.max() < 6.01
+    np.testing.assert_allclose(filled_in[8, :8], 2.0, rtol=0.1)
+    known[:], known[3, 20] = False, True
+    np.testing.assert_allclose(from_around(guess, known), 6.0, rtol=1e-4)
 
 
 def test_depth_is_enlarged_along_the_edges_of_the_picture() -> None:

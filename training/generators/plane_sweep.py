@@ -3,7 +3,7 @@
 For planes of constant depth, uniform in inverse depth, the neighbours' pictures are brought to the reference picture by
 a homography each; where a plane has the right depth they look alike. The likeness is correlation over small windows,
 made smooth by semi-global matching (Hirschmueller 2008); the best plane wins, and what another camera does not confirm
-is filled from behind.
+is filled from behind or from around.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ SPECKLE_SHARE, SPECKLE_LEVELS, SPECKLE_STEP = 0.008, 4000, 60
 """Islands of less than this share of the picture go; within one, neighbours differ by at most so many of the levels."""
 COLOR_SPREAD = 0.05
 """Standard deviation of colours that are alike, when depth is brought to the clip's size."""
+NARROW = 0.12
+"""Share of the width up to which a gap counts as hidden by what is beside it."""
 SAME_SURFACE = 0.05
 """Neighbouring pixels are on one surface where their inverse depths differ by less than this share."""
 LEAST_BASELINE = 1e-4
@@ -195,20 +197,36 @@ def speckles(depth: Array) -> NDArray[np.bool_]:
 
 
 def from_behind(depth: Array, known: NDArray[np.bool_]) -> Array:
-    """The depth (H, W) where it is known, and elsewhere the farther of the nearest known ones to the left and right:
-    what one camera sees and another does not lies behind something."""
+    """The depth (H, W) where it is known. In gaps of a row no wider than ``NARROW`` the farther of what is known to the
+    left and right: what one camera sees and another does not lies behind something. Elsewhere see
+    :func:`from_around`."""
     if not known.any():
         return depth
     width = depth.shape[1]
     rows, columns = np.mgrid[0 : depth.shape[0], 0:width]
     left = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
     right = np.minimum.accumulate(np.where(known, columns, width)[:, ::-1], axis=1)[:, ::-1]
-    behind = np.maximum(
-        np.where(left >= 0, depth[rows, np.maximum(left, 0)], 0),
-        np.where(right < width, depth[rows, np.minimum(right, width - 1)], 0),
-    )
-    behind = np.where(behind > 0, behind, np.median(depth[known])).astype(np.float32)  # rows where nothing is known
+    narrow = (left >= 0) & (right < width) & (right - left <= NARROW * width)
+    farther = np.maximum(depth[rows, np.maximum(left, 0)], depth[rows, np.minimum(right, width - 1)])
+    behind = np.where(narrow, farther, from_around(depth, known)).astype(np.float32)
     return np.where(known, depth, cv2.medianBlur(behind, 5)).astype(np.float32)
+
+
+def from_around(depth: Array, known: NDArray[np.bool_]) -> Array:
+    """The depth (H, W) where it is known, and elsewhere the mean, in inverse depth, of what is known in the smallest
+    window around that has some; at least one pixel must be known."""
+    inverse, weight = np.where(known, 1 / depth, 0).astype(np.float32), known.astype(np.float32)
+    result, missing = inverse.copy(), ~known
+    radius = 2
+    while missing.any():
+        size = (2 * radius + 1, 2 * radius + 1)
+        sums, counts = (cv2.blur(a, size, borderType=cv2.BORDER_CONSTANT) for a in (inverse, weight))
+        enough = 0.02 if radius < max(depth.shape) else 1e-9
+        now = missing & (np.asarray(counts) > enough)
+        result[now] = sums[now] / counts[now]
+        missing &= ~now
+        radius *= 2
+    return (1 / result).astype(np.float32)
 
 
 def enlarged(depth: Array, image: Array, picture: Array) -> Array:
