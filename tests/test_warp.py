@@ -104,8 +104,11 @@ def test_holes_are_filled_from_behind_and_never_black() -> None:
 def test_a_crack_takes_the_colours_beside_it_whatever_lies_behind_close_by() -> None:
     color, depth = np.zeros((40, 60, 3), np.float32), np.full((40, 60), 2.0, np.float32)
     color[:], color[:, 30:], depth[:, 30:] = [0.9, 0.1, 0.1], [0.1, 0.1, 0.9], 8.0
-    color[20, 24], depth[20, 24] = 0, np.inf  # one pixel of the near side
-    np.testing.assert_allclose(filled(color, depth)[20, 24], [0.9, 0.1, 0.1], atol=1e-5)
+    color[:, 28:33], depth[:, 28:33] = 0, np.inf  # a hole whose far side is blue
+    color[20, 22], depth[20, 22] = 0, np.inf  # one pixel of the near side
+    result = filled(color, depth)
+    np.testing.assert_allclose(result[20, 22], [0.9, 0.1, 0.1], atol=1e-5)
+    np.testing.assert_allclose(result[20, 30], [0.1, 0.1, 0.9], atol=0.05)
 
 
 def test_a_view_into_which_nothing_falls_has_the_clips_mean_colour() -> None:
