@@ -36,6 +36,8 @@ AGREEMENT = 0.03
 """Two warped pictures show the same surface where their depths differ by less than this share."""
 FAR_SIDE = 0.8
 """Share of the depth of a hole's far side from which pixels may fill it."""
+TRUST_POWER = 2
+"""How steeply the trust in a coarse pixel falls with what is known of it."""
 KEPT_BYTES = 500_000_000
 
 
@@ -179,7 +181,7 @@ def filled(color: Array, depth: Array) -> Array:
     crack &= np.asarray(count) > 0
     color = np.where(crack[..., None], beside, color).astype(np.float32)
     weight = _far_weight(finite, hole & ~crack, max(31, depth.shape[1] // 8) | 1)
-    background = _pulled(color * weight[..., None], weight)
+    background, _ = _pulled(color * weight[..., None], weight)
     return np.where((hole & ~crack)[..., None], background, color)
 
 
@@ -191,15 +193,23 @@ def _far_weight(depth: Array, hole: NDArray[np.bool_], window: int) -> Array:
     return ((depth > 0) & (depth >= FAR_SIDE * far_side)).astype(np.float32)
 
 
-def _pulled(sums: Array, weight: Array) -> Array:
-    """Weighted colours over the whole picture: known ones where the weight is large, coarser ones elsewhere."""
-    H, W = weight.shape
+def _pulled(sums: Array, cover: Array) -> tuple[Array, Array]:
+    """Colours (H, W, 3) over the whole picture and how much they are to be trusted (H, W), from ``sums`` of colours and
+    the share of each pixel that is known: where little is, the next coarser level has its say.
+
+    A coarse pixel of which a sliver is known hardly counts beside one that is known whole.
+    """
+    H, W = cover.shape
+    own = sums / np.maximum(cover, 1e-9)[..., None]
     if max(H, W) <= 2:
-        return np.broadcast_to(sums.sum((0, 1)) / max(float(weight.sum()), 1e-9), sums.shape).astype(np.float32)
+        mean = sums.sum((0, 1)) / max(float(cover.sum()), 1e-9)
+        return np.where(cover[..., None] > 0, own, mean).astype(np.float32), np.maximum(cover, np.float32(1e-6))
     half = (max(1, (W + 1) // 2), max(1, (H + 1) // 2))
-    area = (W * H) / (half[0] * half[1])
-    smaller, lighter = (cv2.resize(a, half, interpolation=cv2.INTER_AREA) * np.float32(area) for a in (sums, weight))
-    coarse = cv2.resize(_pulled(smaller, np.asarray(lighter)), (W, H), interpolation=cv2.INTER_LINEAR)
-    trust = np.minimum(weight, 1)[..., None]
-    own = sums / np.maximum(weight, 1e-9)[..., None]
-    return (trust * own + (1 - trust) * coarse).astype(np.float32)
+    smaller, less = (np.asarray(cv2.resize(a, half, interpolation=cv2.INTER_AREA), np.float32) for a in (sums, cover))
+    below, trust = _pulled(smaller, less)
+    trust = np.maximum(trust**TRUST_POWER, np.float32(1e-6))
+    colors, trusts = (cv2.resize(a, (W, H), interpolation=cv2.INTER_LINEAR) for a in (below * trust[..., None], trust))
+    coarse = colors / np.maximum(trusts, 1e-30)[..., None]
+    left = 1 - np.minimum(cover, 1)
+    color = (1 - left)[..., None] * own + left[..., None] * coarse
+    return color.astype(np.float32), np.maximum(cover, left * np.asarray(trusts)).astype(np.float32)
