@@ -125,9 +125,11 @@ def test_the_loss_of_a_generated_view_is_equation_7_of_the_distorted_scene() -> 
     term = trainer.generated
     assert term is not None and term.field is not None and trainer.cameras is not None
     with torch.no_grad():
-        for last in term.field.parts[0].last:
-            last.bias += 0.05  # as if learned
-    for step, field_on in ((3, False), (30, True)):
+        for p in term.field.parameters():  # as if learned: other in every place, at every time and pose
+            p += 0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(len(p)))
+    poses = [term.views.frames[term._next(step)[0]].pose for step in (30, 31, 32, 33)]
+    assert max(poses) > 0
+    for step, field_on in ((3, False), (30, True), (31, True), (32, True), (33, True)):
         trainer.done = step
         got = term.learn(trainer.gaussians, trainer._virtual_pose, lambda k: 0.0, step)
         (index,) = term._next(step)
