@@ -4,17 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.planes import (
-    ENNEA_PLANES,
-    HEX_PLANES,
-    K_PLANES,
-    PlaneLayout,
-    Planes,
-    curvature,
-    distance_to_one,
-    pose_smoothness,
-    total_variation,
-)
+from renderer.planes import ENNEA_PLANES, HEX_PLANES, K_PLANES, PlaneLayout, Planes
+from training.plane_penalties import curvature, distance_to_one, pose_smoothness, total_variation
 
 LAYOUTS = {
     "ennea": PlaneLayout(ENNEA_PLANES, (5, 6, 4, 3, 7), levels=(1, 2), channels=3),

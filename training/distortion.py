@@ -2,7 +2,7 @@
 
 Generated views disagree with each other. F: (x, y, z, t, s) -> changes of a Gaussian's position, quaternions and scales
 absorbs that: a generated view at time t from virtual camera s draws the changed scene, a real view draws the scene
-itself, and after training F is thrown away. It is read on nine planes (the Ennea-plane, :mod:`training.planes`) by a
+itself, and after training F is thrown away. It is read on nine planes (the Ennea-plane, :mod:`renderer.planes`) by a
 trunk with a head for each thing that it changes.
 """
 
@@ -15,17 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from renderer.gaussians import Gaussians
+from renderer.planes import ENNEA_PLANES, PlaneLayout, Planes
 from renderer.slicing import alive_at
 from training.config import DistortionConfig
-from training.planes import (
-    ENNEA_PLANES,
-    PlaneLayout,
-    Planes,
-    curvature,
-    distance_to_one,
-    pose_smoothness,
-    total_variation,
-)
+from training.plane_penalties import curvature, distance_to_one, pose_smoothness, total_variation
 
 SIZES = {"positions": 3, "left": 4, "right": 4, "scales": 3}
 MARGIN = 2.0 * 1.1
