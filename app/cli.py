@@ -24,8 +24,7 @@ from app.video import VideoWriter, to_uint8
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.paths import focus_point, load_path
-from renderer.rays import ray_distribution
-from renderer.render import render
+from renderer.scene import describe, ray_distribution, render, size_of
 from renderer.view import View
 from training.checkpoint import write_json
 from training.config import PRESETS, TrainConfig
@@ -62,7 +61,7 @@ class Train:
         else:
             run = Run.create(self.source, self.config, folder, overwrite=self.overwrite, report=say)
         summary = train(run)
-        say(f"{folder}: step {run.trainer.done}, {len(run.trainer.gaussians):,} Gaussians")
+        say(f"{folder}: step {run.trainer.done}, {describe(run.trainer.scene)}")
         if self.report_to:
             write_json(self.report_to, summary)
 
@@ -157,7 +156,7 @@ class Demo:
         write_video(run, path_of(run.dataset, "orbit", 120), 30.0, self.out / "orbit.mp4")
         view = View(home_camera(run.dataset), 0.5)
         pixel = (view.camera.width // 2, view.camera.height // 2)
-        ray = ray_distribution(run.trainer.gaussians, view, pixel)
+        ray = ray_distribution(run.trainer.scene, view, pixel)
         plots.plot_ray(ray, self.out / "ray.png", f"demo, time 0.5, pixel {pixel[0]},{pixel[1]}")
         print(score_table(report))
         say(f"{self.out}/ now holds")
@@ -192,7 +191,7 @@ def train(run: Run) -> dict[str, object]:
             while not trainer.finished:
                 report = run.step()
                 psnr = report.psnr if psnr != psnr else 0.95 * psnr + 0.05 * report.psnr
-                bar.set_postfix(psnr=f"{psnr:.2f}", gaussians=report.gaussians, refresh=False)
+                bar.set_postfix(psnr=f"{psnr:.2f}", refresh=False)
                 bar.update()
                 if run.is_due(config.save_every):
                     run.save()
@@ -201,7 +200,7 @@ def train(run: Run) -> dict[str, object]:
             raise InputError(
                 f"stopped at step {trainer.done} and saved; go on with --out {run.folder} --resume"
             ) from None
-    return {"run": str(run.folder), "step": trainer.done, "gaussians": len(trainer.gaussians), "psnr": psnr}
+    return {"run": str(run.folder), "step": trainer.done, "size": size_of(trainer.scene), "psnr": psnr}
 
 
 def evaluate(run: Run, train_views: int, align: bool = False) -> dict[str, object]:
@@ -209,20 +208,20 @@ def evaluate(run: Run, train_views: int, align: bool = False) -> dict[str, objec
     perceptual = Perceptual.load()
     if perceptual.key != "lpips":
         say(f"LPIPS weights are not on this machine; {perceptual.name} stands in, reported as {perceptual.key}")
-    head = {"run": str(run.folder), "step": run.trainer.done, "gaussians": len(run.trainer.gaussians)}
+    head = {"run": str(run.folder), "step": run.trainer.done, "size": size_of(run.trainer.scene)}
     bar = lambda indices: tqdm(indices, unit="view", desc="Evaluating", dynamic_ncols=True)  # noqa: E731
     clip = run.trainer.clip()
     if align:
         say("Fitting the held-out cameras")
-        clip, head = aligned(run.trainer.gaussians, clip), {**head, "aligned": True}
-    return {**head, **evaluation_report(run.trainer.gaussians, clip, perceptual, train_views, bar)}
+        clip, head = aligned(run.trainer.scene, clip), {**head, "aligned": True}
+    return {**head, **evaluation_report(run.trainer.scene, clip, perceptual, train_views, bar)}
 
 
 def write_video(run: Run, views: Sequence[View], fps: float, path: Path) -> None:
     """Render the views into an mp4, with a progress bar."""
     with VideoWriter(path, fps) as writer:
         for view in tqdm(views, unit="frame", desc="Rendering", dynamic_ncols=True):
-            writer.add(to_uint8(render(run.trainer.gaussians, view).color))
+            writer.add(to_uint8(render(run.trainer.scene, view).color))
 
 
 def path_of(dataset: Dataset, name: str, frames: int) -> tuple[View, ...]:

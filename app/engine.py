@@ -24,8 +24,7 @@ from app.video import VideoWriter, to_uint8
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.paths import focus_point
-from renderer.rays import ray_distribution
-from renderer.render import render
+from renderer.scene import ray_distribution, render
 from renderer.view import View
 from training.checkpoint import is_run
 from training.config import TrainConfig
@@ -256,7 +255,9 @@ class _Session:
             self._progress_at = now
             rate = self._rate()
             eta = (trainer.steps - report.step) / rate if rate > 0 else float("nan")
-            self._emit(p.Progress(report.step, trainer.steps, report.loss, report.psnr, report.gaussians, rate, eta))
+            self._emit(
+                p.Progress(report.step, trainer.steps, report.loss, report.psnr, report.size, trainer.unit, rate, eta)
+            )
         if self._view is not None and now - self._drawn_at > self._draw_seconds / REDRAW_SHARE:
             self._redraw()
         if run.is_due(run.config.save_every):
@@ -291,7 +292,7 @@ class _Session:
 
     def _answer(self, pick: p.Pick) -> None:
         try:
-            ray = ray_distribution(self._run.trainer.gaussians, pick.view, pick.pixel)
+            ray = ray_distribution(self._run.trainer.scene, pick.view, pick.pixel)
         except ValueError as problem:
             raise InputError(str(problem)) from None
         self._emit(p.Picked(ray, self._run.trainer.done))
@@ -314,7 +315,7 @@ class _Session:
         try:
             with VideoWriter(job.path, job.fps) as writer:
                 for done, view in enumerate(job.views, start=1):
-                    writer.add(to_uint8(render(self._run.trainer.gaussians, view).color))
+                    writer.add(to_uint8(render(self._run.trainer.scene, view).color))
                     self._emit(p.ExportProgress(done, total, job.path))
                     yield
         except GeneratorExit:
@@ -327,7 +328,7 @@ class _Session:
         split: Split = "test" if dataset.indices("test") else "train"
         scores = []
         for index in spread(dataset.indices(split), EVALUATION_VIEWS):
-            scores.append(score(self._run.trainer.gaussians, dataset, index))
+            scores.append(score(self._run.trainer.scene, dataset, index))
             yield
         psnr, ssim = (float(np.mean([getattr(s, name) for s in scores])) for name in ("psnr", "ssim"))
         if self._run.begun:

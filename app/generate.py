@@ -81,7 +81,7 @@ class Generate:
 
         if self.run is not None:
             run = open_run(self.run)
-            depth = scene_depth(run.trainer.gaussians, dataset)
+            depth = scene_depth(run.trainer.scene, dataset)
         elif dataset.depth is not None:
             depth = exact_depth(dataset)
         else:

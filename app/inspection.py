@@ -15,8 +15,8 @@ from app import plots
 from app.console import JsonFile, find_camera, finite, open_run, say
 from renderer.camera import Camera
 from renderer.errors import InputError
-from renderer.rays import ray_distribution
-from renderer.render import render
+from renderer.gaussians import Gaussians
+from renderer.scene import ray_distribution, render
 from renderer.view import View
 from training.checkpoint import write_json
 from training.config import HEADS, Head
@@ -79,10 +79,10 @@ class Inspect:
             raise InputError(f"--pixel {pixel}: give column and row as X,Y, for example 120,80")
         x, y = (int(v) for v in pixel.split(","))
         try:
-            ray = ray_distribution(run.trainer.gaussians, view, (x, y))
+            ray = ray_distribution(run.trainer.scene, view, (x, y))
         except ValueError as problem:
             raise InputError(f"--pixel: {problem}") from None
-        rgb = render(run.trainer.gaussians, view).color[y, x]
+        rgb = render(run.trainer.scene, view).color[y, x]
         strongest = np.argsort(-ray.weights)[:10]
         tell = tqdm.write
         tell(f"{len(ray.depths)} contributions, opacity {ray.opacity:.4f}")
@@ -106,16 +106,16 @@ class Inspect:
     # ------------------------------------------------------------------------------------- the distortion
 
     def _distortion(self, run: Run) -> dict[str, object]:
-        field, views = _field_of(run)
+        scene, field, views = _field_of(run)
         pose = self.pose if self.pose is not None else len(views.cameras) // 2
         if not 0 <= pose < len(views.cameras):
             raise InputError(f"--pose {pose}: the run has virtual cameras 0 to {len(views.cameras) - 1}")
         report: dict[str, object] = {"head": self.head, "unit": UNITS[self.head], "pose": pose}
         if self.distortion:
-            report["distortion"] = self._overlay(run, field, views, pose)
+            report["distortion"] = self._overlay(run, scene, field, views, pose)
         if self.matrix:
             bar: Callable[[Iterable[int]], Iterable[int]] = lambda i: tqdm(i, unit="view", dynamic_ncols=True)  # noqa: E731
-            matrix = disagreement(run.trainer.gaussians, field, views, self.head, bar)
+            matrix = disagreement(scene, field, views, self.head, bar)
             plots.plot_matrix(matrix, UNITS[self.head], self.matrix, f"Distortion of {self.head}")
             worst = np.unravel_index(np.nanargmax(matrix), matrix.shape)
             tqdm.write(f"most distorted: virtual camera {worst[0]} at instant {worst[1]}, {matrix[worst]:.4g}")
@@ -124,12 +124,13 @@ class Inspect:
             self._rows(run, views, pose, self.rows)
         return report
 
-    def _overlay(self, run: Run, field: DistortionField, views: GeneratedViews, pose: int) -> dict[str, float]:
+    def _overlay(
+        self, run: Run, scene: Gaussians, field: DistortionField, views: GeneratedViews, pose: int
+    ) -> dict[str, float]:
         camera: Camera = views.cameras[pose]
         if self.camera is not None:
             camera = find_camera(run.trainer.clip(), self.camera, self.time)
         assert self.distortion is not None
-        scene = run.trainer.gaussians
         overlay = distortion_overlay(scene, field, camera, self.time, views.pose_coordinate(pose), self.head)
         picture = render(scene, View(camera, self.time)).color
         title = f"{self.head}, virtual camera {pose}, time {self.time:g}"
@@ -145,19 +146,19 @@ class Inspect:
         row = camera.height // 2
         generated = row_over_time(views.read, indices, row)
         rendered = row_over_time(
-            lambda i: to_uint8(render(run.trainer.gaussians, View(camera, views.frames[i].time)).color), indices, row
+            lambda i: to_uint8(render(run.trainer.scene, View(camera, views.frames[i].time)).color), indices, row
         )
         plots.plot_rows(generated, rendered, path, f"Row {row} of virtual camera {pose} over time")
         say(f"{path}: row {row} over {len(indices)} instants")
 
 
-def _field_of(run: Run) -> tuple[DistortionField, GeneratedViews]:
-    """The run's field and its generated views, with cameras as learned; InputError when it has none."""
-    term, views = run.trainer.generated, run.trainer.clip().generated
-    if term is None or term.field is None or views is None:
+def _field_of(run: Run) -> tuple[Gaussians, DistortionField, GeneratedViews]:
+    """The run's scene, its field and its generated views, with cameras as learned; InputError when it has none."""
+    term, views, scene = run.trainer.generated, run.trainer.clip().generated, run.trainer.scene
+    if term is None or term.field is None or views is None or not isinstance(scene, Gaussians):
         raise InputError(
             f"{run.folder}: trained without a distortion field; train with --method sparsecam4d ({', '.join(HEADS)})"
         )
     if term.forgotten:
         raise InputError(f"{run.folder}: this checkpoint has lost its distortion.safetensors; train again to see it")
-    return term.field, views
+    return scene, term.field, views

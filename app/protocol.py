@@ -110,7 +110,8 @@ class Progress:
     steps: int
     loss: float
     psnr: float
-    gaussians: int
+    size: int
+    unit: str
     rate: float
     eta: float
 

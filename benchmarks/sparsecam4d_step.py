@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.splat_cpu import median_ms
-from renderer.render import render
+from renderer.scene import render
 from renderer.slicing import slice_at
 from renderer.splat import Splats, splat
 from renderer.view import View
@@ -25,19 +25,19 @@ from training.config import PRESETS, resolved, with_changes
 from training.data.generated_sources import demo_views
 from training.data.images import as_target
 from training.data.procedural import procedural_dataset
+from training.gaussian_trainer import GaussianTrainer
 from training.losses import photometric_loss
 from training.study import COMMON, FRAMES, HEIGHT, WIDTH
-from training.trainer import Trainer
 
 STEPS, WARM_UP = 30_000, 250
 
 
-def trainer_at_work() -> Trainer:
+def trainer_at_work() -> GaussianTrainer:
     """20,000 Gaussians that have begun to look like the scene, in the middle of the learning of everything."""
     clip = procedural_dataset("sparse", width=WIDTH, height=HEIGHT, frames=FRAMES)
     clip = replace(clip, generated=demo_views(clip).views)
     quick = {"densify.start": 0, "densify.gradient": 5e-5, "steps": STEPS}
-    trainer = Trainer(clip, resolved(with_changes(PRESETS["sparsecam4d"], {**COMMON, **quick}), "cpu"))
+    trainer = GaussianTrainer(clip, resolved(with_changes(PRESETS["sparsecam4d"], {**COMMON, **quick}), "cpu"))
     for _ in range(WARM_UP):
         trainer.step()
     trainer.done = 5500  # all harmonics, the field and the cameras; no round of densification in the next 99 steps
@@ -46,14 +46,14 @@ def trainer_at_work() -> Trainer:
     return trainer
 
 
-def parts(trainer: Trainer) -> dict[str, Callable[[], None]]:
+def parts(trainer: GaussianTrainer) -> dict[str, Callable[[], None]]:
     """Forward and backward of each part, on inputs of the present step."""
     term = trainer.generated
-    assert term is not None and term.field is not None and trainer.cameras is not None
+    assert term is not None and term.field is not None and trainer.cameras.learned is not None
     (index,), (shot_index,) = term._next(trainer.done), trainer._next_shots()
     frame, shot = term.views.frames[index], trainer.dataset.shots[shot_index]
     pose = trainer._virtual_pose(frame.pose).detach()
-    part, scene = term.field._part(frame.time), trainer.gaussians
+    part, scene = term.field._part(frame.time), trainer.scene
     with torch.no_grad():
         instant = slice_at(scene, frame.time, camera_center(pose))
         image = splat(instant.splats, shot.camera, pose=pose).color
@@ -120,11 +120,11 @@ def main() -> None:
     whole = median_ms(trainer.step, arguments.rounds)
     split = {name: median_ms(work, arguments.rounds) for name, work in parts(trainer).items()}
     split["everything else"] = max(0.0, whole - sum(split.values()))
-    print(f"a step with {len(trainer.gaussians):,} Gaussians, {torch.get_num_threads()} threads: {whole:.1f} ms")
+    print(f"a step with {len(trainer.scene):,} Gaussians, {torch.get_num_threads()} threads: {whole:.1f} ms")
     for name, ms in split.items():
         print(f"  {name:<26}{ms:7.1f} ms {100 * ms / whole:5.1f} %")
     view = View(trainer.dataset.shots[0].camera, 0.5)
-    scenes = (trainer.gaussians, trainer.gaussians.cloned())
+    scenes = (trainer.scene, trainer.scene.cloned())
     with_field, without = (median_ms(lambda s=s: render(s, view), arguments.rounds) for s in scenes)
     print(f"a picture of the exported scene: {without:.2f} ms; while the field is in memory: {with_field:.2f} ms")
     if arguments.json:

@@ -174,4 +174,3 @@ class _Lookup(torch.autograd.Function):
 
 def _array(tensor: Tensor) -> np.ndarray:
     return np.ascontiguousarray(tensor.detach().numpy())
-

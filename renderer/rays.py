@@ -20,14 +20,33 @@ from renderer.view import View
 
 
 @dataclass(frozen=True)
+class RayParts:
+    """What stands still and what moves along one ray, all (K,) beside :class:`RayDistribution`'s.
+
+    ``of_static`` + ``of_dynamic``: the two parts' share of the blended weights. ``static``, ``dynamic``: the weights of
+    each part as if the other were not there. ``static_density``, ``dynamic_density``: of a radiance field, per unit of
+    length in its cube; Gaussians have none.
+    """
+
+    of_static: NDArray[np.float64]
+    of_dynamic: NDArray[np.float64]
+    static: NDArray[np.float64]
+    dynamic: NDArray[np.float64]
+    static_density: NDArray[np.float64] | None = None
+    dynamic_density: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
 class RayDistribution:
     """The K contributions along one ray, nearest first, all read-only.
 
     ``pixel``: (x, y), column and row; the ray goes through the pixel's centre.
     ``depths``: (K,) along +z of the camera, scene units. ``weights``: (K,) sum to at most 1.
     ``transmittances``: (K,) share of light that reaches each contribution. ``colors``: (K, 3).
-    ``ids``: (K,) rows in the scene. ``composite``: (3,) sum of weight times colour.
+    ``ids``: (K,) rows in the scene, or numbers of a field's samples. ``composite``: (3,) sum of weight times colour.
     ``target_depth``: depth that training pulls the ray to, where one is known.
+    ``parts``: static and dynamic, where the scene tells them apart.
+    ``edges``: (K + 1,) depths of the intervals that a field's samples stand for; None for Gaussians, which are points.
     """
 
     view: View
@@ -39,6 +58,8 @@ class RayDistribution:
     ids: NDArray[np.int64]
     composite: NDArray[np.float64]
     target_depth: float | None = None
+    parts: RayParts | None = None
+    edges: NDArray[np.float64] | None = None
 
     @property
     def opacity(self) -> float:
@@ -73,15 +94,9 @@ class RayDistribution:
         return self.view.camera.unproject(center, np.array([z]))[0]
 
 
-def ray_distribution(gaussians: Gaussians, view: View, pixel: tuple[int, int]) -> RayDistribution:
-    """The contributions to one pixel of a view, in float64.
-
-    Raises ValueError when the pixel lies outside the image.
-    """
-    camera = view.camera
-    x, y = pixel
-    if not (0 <= x < camera.width and 0 <= y < camera.height):
-        raise ValueError(f"pixel {x},{y} lies outside the {camera.width}x{camera.height} image")
+def gaussian_ray(gaussians: Gaussians, view: View, pixel: tuple[int, int]) -> RayDistribution:
+    """The contributions to one pixel of a view, in float64."""
+    camera, (x, y) = view.camera, pixel
     with torch.no_grad():
         instant = slice_at(gaussians.detached(), view.time, torch.tensor(camera.center, dtype=torch.float32))
         splats = Splats(
@@ -99,16 +114,17 @@ def ray_distribution(gaussians: Gaussians, view: View, pixel: tuple[int, int]) -
     return RayDistribution(
         view,
         (x, y),
-        depths=_frozen(projection.depths[hit]),
-        weights=_frozen(weights),
-        transmittances=_frozen(transmittances),
-        colors=_frozen(colors),
-        ids=_frozen(instant.ids[rows].cpu()),
-        composite=_frozen(weights @ colors),
+        depths=frozen(projection.depths[hit]),
+        weights=frozen(weights),
+        transmittances=frozen(transmittances),
+        colors=frozen(colors),
+        ids=frozen(instant.ids[rows].cpu()),
+        composite=frozen(weights @ colors),
     )
 
 
-def _frozen(tensor: torch.Tensor) -> NDArray:
+def frozen(tensor: torch.Tensor) -> NDArray:
+    """The tensor's values as a read-only array."""
     array = tensor.numpy()
     array.setflags(write=False)
     return array

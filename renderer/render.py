@@ -1,4 +1,4 @@
-"""Scene + View -> Frame."""
+"""Gaussians + View -> Frame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from renderer.splat import Backend, splat
 from renderer.view import Frame, View
 
 
-def render(gaussians: Gaussians, view: View, *, version: int = 0, backend: Backend = "auto") -> Frame:
+def render_gaussians(gaussians: Gaussians, view: View, *, version: int = 0, backend: Backend = "auto") -> Frame:
     """Draw a view; nothing is learned from it."""
     with torch.no_grad():
         center = torch.as_tensor(view.camera.center, dtype=gaussians.positions.dtype, device=gaussians.positions.device)

@@ -19,8 +19,8 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     loaded = load_checkpoint(tmp_path)
     expected = random_gaussians(6, seed=20)
     for name, value in expected.parameters.items():
-        assert torch.equal(loaded.gaussians.parameters[name], value)
-    assert loaded.gaussians.time_span == expected.time_span
+        assert torch.equal(loaded.scene.parameters[name], value)
+    assert loaded.scene.time_span == expected.time_span
     assert loaded.step == 20
     assert loaded.state["steps"] == 30
     assert torch.equal(loaded.training["a.b"], torch.ones(2))

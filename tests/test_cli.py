@@ -34,7 +34,7 @@ def dynview(*arguments: str) -> None:
 def test_training_leaves_a_run_with_metrics(trained: Path) -> None:
     lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["step"] == 60
-    assert {"loss", "psnr", "gaussians"} <= lines[-1].keys()
+    assert {"loss", "psnr", "size"} <= lines[-1].keys()
     assert json.loads((trained.parent / "train.json").read_text())["step"] == 60
     saved = json.loads((trained / "run.json").read_text())
     assert saved["method"] == "4dgs"

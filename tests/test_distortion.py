@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from renderer.gaussians import Gaussians
-from renderer.render import render
+from renderer.scene import render
 from renderer.slicing import slice_at
 from renderer.splat import splat
 from renderer.view import View

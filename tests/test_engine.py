@@ -15,7 +15,7 @@ from tests.tiny import tiny_dataset
 from training import run as run_module
 from training.checkpoint import checkpoint_folders, load_checkpoint
 from training.config import SceneConfig, TrainConfig
-from training.trainer import Trainer
+from training.gaussian_trainer import GaussianTrainer
 
 CONFIG = TrainConfig(steps=400, scene=SceneConfig(points=40))
 
@@ -161,10 +161,10 @@ def test_an_error_in_training_becomes_an_event_and_the_view_still_works(
 ) -> None:
     home = opened(listener).home
 
-    def broken(trainer: Trainer) -> None:
+    def broken(trainer: GaussianTrainer) -> None:
         raise RuntimeError("the sky fell")
 
-    monkeypatch.setattr(Trainer, "step", broken)
+    monkeypatch.setattr(GaussianTrainer, "step", broken)
     listener.engine.send(p.Train())
     failed = listener.until(p.Failed)
     assert isinstance(failed, p.Failed)

@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from renderer.errors import InputError
-from renderer.render import render
+from renderer.render import render_gaussians as render
 from renderer.view import View
 from tests.tiny import camera_at, random_gaussians, tiny_dataset
 from training import run as run_module
 from training.config import PRESETS, TrainConfig, changes, resolved, with_changes
 from training.data.dataset import Dataset
 from training.data.generated import GeneratedFrame, GeneratedViews
+from training.gaussian_trainer import GaussianTrainer
 from training.losses import photometric_loss
 from training.perceptual import STAND_IN
 from training.run import Run
-from training.trainer import Trainer
 
 SHIFT = np.array([0.1, 0.2, -0.3])
 SMALL = {"steps": 60, "scene.points": 40, "distortion.space_nodes": 6, "distortion.width": 8, "distortion.channels": 4,
@@ -82,7 +82,7 @@ def test_the_presets_hold_both_columns_of_values() -> None:
 
 
 def test_a_real_view_never_meets_the_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = Trainer(clip(), config())
+    trainer = GaussianTrainer(clip(), config())
     trainer.done = 30  # the field is on
     assert trainer.generated is not None and trainer.generated.field is not None
     calls = []
@@ -95,22 +95,22 @@ def test_a_real_view_never_meets_the_field(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_schedule_is_that_of_the_paper_in_proportion() -> None:
-    trainer = Trainer(clip(), config())  # 60 steps: warm-up until 6, cameras until 14
-    assert trainer.generated is not None and trainer.generated.field is not None and trainer.cameras is not None
+    trainer = GaussianTrainer(clip(), config())  # 60 steps: warm-up until 6, cameras until 14
+    assert trainer.generated is not None and trainer.generated.field is not None and trainer.cameras.learned is not None
     field_moves, camera_moves = [], []
     for _ in range(60):
         field = torch.cat([p.detach().clone().view(-1) for p in trainer.generated.field.parameters()])
-        q = trainer.cameras.q.detach().clone()
+        q = trainer.cameras.learned.parameters["q"].detach().clone()
         trainer.step()
         after = torch.cat([p.detach().view(-1) for p in trainer.generated.field.parameters()])
         field_moves.append(not torch.equal(field, after))
-        camera_moves.append(not torch.equal(q, trainer.cameras.q))
+        camera_moves.append(not torch.equal(q, trainer.cameras.learned.parameters["q"]))
     assert field_moves == [False] * 6 + [True] * 54
     assert camera_moves == [False] * 6 + [True] * 8 + [False] * 46
 
 
 def test_the_field_of_the_released_code_stands_still_in_the_end_and_stays_applied() -> None:
-    trainer = Trainer(clip(), config("sparsecam4d-released"))  # on from 2, frozen from 30
+    trainer = GaussianTrainer(clip(), config("sparsecam4d-released"))  # on from 2, frozen from 30
     term = trainer.generated
     assert term is not None and term.field is not None
     trainer.done = 31
@@ -121,9 +121,9 @@ def test_the_field_of_the_released_code_stands_still_in_the_end_and_stays_applie
 
 
 def test_the_loss_of_a_generated_view_is_equation_7_of_the_distorted_scene() -> None:
-    trainer = Trainer(clip(), config(**{"distortion.variation": 0.0, "distortion.smoothness": 0.0}))
+    trainer = GaussianTrainer(clip(), config(**{"distortion.variation": 0.0, "distortion.smoothness": 0.0}))
     term = trainer.generated
-    assert term is not None and term.field is not None and trainer.cameras is not None
+    assert term is not None and term.field is not None and trainer.cameras.learned is not None
     with torch.no_grad():
         for p in term.field.parameters():  # as if learned: other in every place, at every time and pose
             p += 0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(len(p)))
@@ -131,10 +131,10 @@ def test_the_loss_of_a_generated_view_is_equation_7_of_the_distorted_scene() -> 
     assert max(poses) > 0
     for step, field_on in ((3, False), (30, True), (31, True), (32, True), (33, True)):
         trainer.done = step
-        got = term.learn(trainer.gaussians, trainer._virtual_pose, lambda k: 0.0, step)
+        got = term.learn(trainer.scene, trainer.cameras, step)
         (index,) = term._next(step)
         frame = term.views.frames[index]
-        scene = trainer.gaussians.detached()
+        scene = trainer.scene.detached()
         if field_on:
             deltas = term.field(scene.positions, frame.time, frame.pose / 2)
             scene = scene.with_parameters({n: getattr(scene, n) + d.detach() for n, d in deltas.items()})
@@ -145,11 +145,11 @@ def test_the_loss_of_a_generated_view_is_equation_7_of_the_distorted_scene() -> 
 
 
 def test_the_loss_of_a_real_view_is_equation_6_of_the_scene_itself() -> None:
-    trainer = Trainer(clip(), config())
+    trainer = GaussianTrainer(clip(), config())
     trainer.done = 30
     (index,) = trainer._next_shots()
     shot = trainer.dataset.shots[index]
-    image = torch.from_numpy(render(trainer.gaussians.detached(), View(shot.camera, shot.time)).color)
+    image = torch.from_numpy(render(trainer.scene.detached(), View(shot.camera, shot.time)).color)
     target = torch.from_numpy(trainer.dataset.read(index)).float() / 255
     loss, _ = trainer._learn_from_real()
     assert loss == pytest.approx(float(photometric_loss(image, target, 0.2)), rel=1e-4)
@@ -158,7 +158,7 @@ def test_the_loss_of_a_real_view_is_equation_6_of_the_scene_itself() -> None:
 def test_only_real_views_drive_densification() -> None:
     statistics = []
     for more in ({}, {"generated.batch": 0}):
-        trainer = Trainer(clip(), config(**{"distortion.start": 30_000, "cameras.enabled": False, **more}))
+        trainer = GaussianTrainer(clip(), config(**{"distortion.start": 30_000, "cameras.enabled": False, **more}))
         trainer.step()
         statistics.append(trainer._statistics)
     for name in ("screen", "time", "seen"):
@@ -167,7 +167,9 @@ def test_only_real_views_drive_densification() -> None:
 
 
 def test_a_batch_pulls_as_much_on_each_gaussian_as_single_pictures() -> None:
-    trainers = [Trainer(clip(), config(batch=n, **{"generated.batch": 0, "cameras.enabled": False})) for n in (1, 2)]
+    trainers = [
+        GaussianTrainer(clip(), config(batch=n, **{"generated.batch": 0, "cameras.enabled": False})) for n in (1, 2)
+    ]
     for trainer in trainers:
         trainer._learn_from_real()
     first = trainers[0]._next_shots()
@@ -178,7 +180,7 @@ def test_a_batch_pulls_as_much_on_each_gaussian_as_single_pictures() -> None:
 
 
 def test_every_generated_picture_is_used_once_per_epoch() -> None:
-    term = Trainer(clip(), config(**{"generated.batch": 2})).generated
+    term = GaussianTrainer(clip(), config(**{"generated.batch": 2})).generated
     assert term is not None
     seen = [i for step in range(6) for i in term._next(step)]
     assert sorted(seen) == list(range(12))
@@ -191,11 +193,11 @@ def test_an_exported_scene_has_no_trace_of_the_field(tiny: None, tmp_path: Path)
         run.step()
     folder = run.save()
     view = View(camera_at(0.1), 0.4)
-    before = render(run.trainer.gaussians, view).color
+    before = render(run.trainer.scene, view).color
     (folder / "distortion.safetensors").unlink()
     (folder / "cameras.safetensors").unlink()
     reopened = Run.open(tmp_path / "run")
-    np.testing.assert_array_equal(render(reopened.trainer.gaussians, view).color, before)
+    np.testing.assert_array_equal(render(reopened.trainer.scene, view).color, before)
     assert reopened.trainer.generated is not None and reopened.trainer.generated.forgotten
 
 
@@ -212,7 +214,7 @@ def test_a_resumed_run_gives_the_numbers_of_an_uninterrupted_one(tiny: None, tmp
     assert [resumed.step() for _ in range(30)] == expected[10:]
     a, b = whole.trainer, resumed.trainer
     assert a.cameras is not None and b.cameras is not None and a.generated and b.generated
-    assert torch.equal(a.cameras.T, b.cameras.T)
+    assert torch.equal(a.cameras.learned.parameters["T"], b.cameras.learned.parameters["T"])
     x, y = a.generated.state(), b.generated.state()
     assert x.keys() == y.keys()
     assert [name for name in x if not torch.equal(x[name], y[name])] == []
@@ -241,14 +243,14 @@ def test_other_generated_views_than_were_trained_on_are_refused(
 
 
 def test_held_out_cameras_follow_the_trained_ones() -> None:
-    trainer = Trainer(clip(), config())
-    assert trainer.cameras is not None
+    trainer = GaussianTrainer(clip(), config())
+    assert trainer.cameras.learned is not None
     still = trainer.clip()
     with torch.no_grad():  # all cameras moved by one shift of the world
-        for k, camera in enumerate(trainer.cameras.initial()):
+        for k, camera in enumerate(trainer.cameras.learned.initial()):
             pose = camera.world_to_camera.copy()
             pose[:3, 3] -= pose[:3, :3] @ SHIFT
-            trainer.cameras.T[k] = torch.from_numpy(pose[:3, 3])
+            trainer.cameras.learned.parameters["T"][k] = torch.from_numpy(pose[:3, 3])
     moved = trainer.clip()
     for before, after in zip(still.shots, moved.shots, strict=True):
         np.testing.assert_allclose(after.camera.center, before.camera.center + SHIFT, atol=1e-9)

@@ -14,8 +14,8 @@ from tests.test_generated_term import clip, config, tiny_generated
 from tests.tiny import camera_at, random_gaussians
 from training.config import HEADS, DistortionConfig
 from training.distortion import DistortionField
+from training.gaussian_trainer import GaussianTrainer
 from training.overlay import disagreement, distortion_overlay, image_displacement, row_over_time
-from training.trainer import Trainer
 
 CAMERA = camera_at(0.2, 80, 60)
 BOX = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
@@ -103,7 +103,7 @@ def test_a_row_over_time_stacks_one_row_of_each_picture() -> None:
 
 
 def test_a_view_gets_the_overlay_that_it_asks_for_once_the_field_is_on() -> None:
-    trainer = Trainer(clip(), config())
+    trainer = GaussianTrainer(clip(), config())
     view = View(CAMERA, 0.5, "distortion/positions", pose=2)
     assert trainer.draw(view).overlay is None  # warm-up
     trainer.done = 30

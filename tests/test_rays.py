@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from renderer.gaussians import empty_gaussians
-from renderer.rays import RayDistribution, ray_distribution
-from renderer.render import render
+from renderer.rays import RayDistribution
+from renderer.render import render_gaussians as render
+from renderer.scene import ray_distribution
 from renderer.view import View
 from tests.tiny import camera_at, random_gaussians
 

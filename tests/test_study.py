@@ -14,8 +14,8 @@ from training import study as study_module
 from training.config import PRESETS, flattened, with_changes
 from training.data.generated_sources import demo_views
 from training.data.procedural import procedural_dataset
+from training.gaussian_trainer import GaussianTrainer
 from training.study import VARIANTS, distortion_correlation, run_variant, study
-from training.trainer import Trainer
 
 ROW = ("variant", "seed", "psnr", "perceptual", "ssim", "distortion_correlation", "pose_error_ratio", "seconds")
 
@@ -71,7 +71,7 @@ def test_a_field_that_knows_the_truth_correlates_and_one_that_does_not_does_not(
     config = with_changes(PRESETS["sparsecam4d"], changes)
     from training.config import resolved
 
-    trainer = Trainer(replace(clip, generated=wrong.views), resolved(config, "cpu"))
+    trainer = GaussianTrainer(replace(clip, generated=wrong.views), resolved(config, "cpu"))
     term = trainer.generated
     assert term is not None and term.field is not None
     with torch.no_grad():

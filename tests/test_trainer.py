@@ -11,10 +11,10 @@ from tests.tiny import tiny_dataset
 from training import run as run_module
 from training.config import DensifyConfig, SceneConfig, TrainConfig, resolved
 from training.evaluation import evaluation_report, spread
+from training.gaussian_trainer import GaussianTrainer
 from training.initialise import farthest_points, initial_gaussians, neighbour_spacing, scene_extent
 from training.perceptual import Perceptual
 from training.run import Run, pick_device
-from training.trainer import Trainer
 
 CONFIG = TrainConfig(
     steps=40,
@@ -30,7 +30,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_training_brings_the_pictures_closer() -> None:
-    trainer = Trainer(tiny_dataset(), resolved(replace(CONFIG, steps=150), "cpu"))
+    trainer = GaussianTrainer(tiny_dataset(), resolved(replace(CONFIG, steps=150), "cpu"))
     reports = [trainer.step() for _ in range(150)]
     first, last = (np.mean([r.psnr for r in part]) for part in (reports[:10], reports[-10:]))
     assert last > first + 2.5
@@ -53,14 +53,14 @@ def test_a_resumed_run_gives_the_numbers_of_an_uninterrupted_one(tiny: None, tmp
     resumed = Run.open(tmp_path / "part")
     assert resumed.trainer.done == 17
     assert [resumed.step() for _ in range(23)] == expected[17:]
-    for name, value in whole.trainer.gaussians.parameters.items():
-        assert torch.equal(value, resumed.trainer.gaussians.parameters[name]), name
-    assert len(whole.trainer.gaussians) > 40  # the test means little without densification
+    for name, value in whole.trainer.scene.parameters.items():
+        assert torch.equal(value, resumed.trainer.scene.parameters[name]), name
+    assert len(whole.trainer.scene) > 40  # the test means little without densification
     assert (tmp_path / "whole" / "metrics.jsonl").read_text() == (tmp_path / "part" / "metrics.jsonl").read_text()
 
 
 def test_every_training_picture_is_used_once_per_epoch() -> None:
-    trainer = Trainer(tiny_dataset(), resolved(CONFIG, "cpu"))
+    trainer = GaussianTrainer(tiny_dataset(), resolved(CONFIG, "cpu"))
     seen = []
     for _ in range(8):
         seen += trainer._next_shots()
@@ -69,11 +69,11 @@ def test_every_training_picture_is_used_once_per_epoch() -> None:
 
 
 def test_harmonics_come_on_one_level_at_a_time() -> None:
-    trainer = Trainer(tiny_dataset(), resolved(replace(CONFIG, steps=30, sh_interval=3000), "cpu"))
+    trainer = GaussianTrainer(tiny_dataset(), resolved(replace(CONFIG, steps=30, sh_interval=3000), "cpu"))
     levels = []
     for _ in range(20):
         trainer.step()
-        levels.append(trainer.gaussians.sh_level)
+        levels.append(trainer.scene.sh_level)
     assert levels[:10] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
     assert max(levels) == 5
 
@@ -110,7 +110,7 @@ def test_the_extent_of_a_still_camera_follows_the_depth() -> None:
 
 def test_the_held_out_camera_is_measured_and_the_input_beside_it(tiny: None, tmp_path: Path) -> None:
     run = Run.create("tiny", CONFIG, tmp_path / "run")
-    report = evaluation_report(run.trainer.gaussians, run.dataset, Perceptual.load(), train_limit=2)
+    report = evaluation_report(run.trainer.scene, run.dataset, Perceptual.load(), train_limit=2)
     views = report["views"]
     assert isinstance(views, list)
     assert [v["camera"] for v in views if v["split"] == "test"] == ["middle"] * 4

@@ -9,7 +9,7 @@ import torch
 
 from renderer.camera import Camera, look_at
 from renderer.gaussians import Gaussians, gaussians_from_points
-from renderer.render import render
+from renderer.render import render_gaussians as render
 from renderer.view import View
 from training.data.dataset import Dataset, PointCloud, Shot
 

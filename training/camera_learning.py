@@ -1,13 +1,13 @@
-"""Learning cameras together with the scene: a rotation and a translation for each, gradients through the splatter.
+"""Learning cameras together with the scene: a rotation and a translation for each, and one focal length for all.
 
-As in SparseCam4D's released code: q, a quaternion wxyz of the camera-to-world rotation, not normalised, and T, the
-world-to-camera translation. A global similarity of scene and cameras together changes no picture; nothing but the
-anchor term (eq. 8) holds this gauge.
+Gradients come through the splatter or through the rays of a radiance field. A global similarity of scene and cameras
+together changes no picture; nothing but the anchor term (SparseCam4D, eq. 8) holds this gauge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,8 +22,12 @@ FALL = 100.0
 
 
 class LearnedCameras:
-    """Poses of C cameras, all free.
+    """Poses of C cameras, all free, and where the configuration says so one focal length.
 
+    ``parameters``: by name, float64. "quaternion": ``q`` (C, 4) wxyz of the camera-to-world rotation, not normalised,
+    and ``T`` (C, 3) the world-to-camera translation, as in SparseCam4D's released code. "axis-angle": ``r`` (C, 3) and
+    ``t`` (C, 3), zero at first, of a motion that is applied after the stated camera-to-world, as in DDR's. ``log_zoom``
+    (1,): the logarithm of the factor of all focal lengths, so that its step size means the same for every picture size.
     ``first``, ``last``: steps of the run between which they move. ``haste``: factor of the step sizes, for a run that
     is shorter than the published one.
     """
@@ -33,12 +37,20 @@ class LearnedCameras:
     ) -> None:
         self._cameras, self.config = list(cameras), config
         self._first, self._last, self._haste = first, last, haste
-        rotations = np.stack([c.world_to_camera[:3, :3].T for c in cameras])
-        self.q0 = torch.from_numpy(Rotation.from_matrix(rotations).as_quat(scalar_first=True))  # (C, 4)
-        self.T0 = torch.from_numpy(np.stack([c.world_to_camera[:3, 3] for c in cameras]))  # (C, 3)
-        self.q = self.q0.clone().requires_grad_()
-        self.T = self.T0.clone().requires_grad_()
-        self._adam = torch.optim.Adam([{"params": [self.q]}, {"params": [self.T]}], eps=1e-15)
+        self._w2c = torch.from_numpy(np.stack([c.world_to_camera for c in cameras]))  # (C, 4, 4)
+        if config.form == "quaternion":
+            wxyz = Rotation.from_matrix(self._w2c[:, :3, :3].mT.numpy()).as_quat(scalar_first=True)
+            start = {"q": torch.from_numpy(wxyz), "T": self._w2c[:, :3, 3].clone()}
+        else:
+            start = {name: torch.zeros(len(cameras), 3, dtype=torch.float64) for name in ("r", "t")}
+        self._start = start
+        self.parameters = {name: value.clone().requires_grad_() for name, value in start.items()}
+        rates = dict(zip(start, (config.rotation, config.translation), strict=True))
+        if config.focal:
+            self.parameters["log_zoom"] = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+            rates["log_zoom"] = config.focal_rate
+        self._rates = [rates[name] for name in self.parameters]
+        self._adam = torch.optim.Adam([{"params": [p]} for p in self.parameters.values()], lr=0.0, eps=1e-15)
 
     def moving(self, step: int) -> bool:
         """Whether the cameras are learned at a step of the run."""
@@ -46,33 +58,41 @@ class LearnedCameras:
 
     def pose(self, index: int) -> Tensor:
         """(4, 4) world-to-camera, float32, differentiable."""
-        R = rotation_matrix(self.q[index])
-        pose = torch.cat([torch.cat([R.T, self.T[index, :, None]], dim=1), self.T.new_tensor([[0, 0, 0, 1.0]])])
-        return pose.float()
+        return self._pose(index).float()
+
+    def zoom(self, step: int) -> Tensor | None:
+        """() factor of the focal lengths, float32, differentiable while it is learned; None where it is fixed."""
+        if "log_zoom" not in self.parameters:
+            return None
+        zoom = self.parameters["log_zoom"][0].exp().float()
+        return zoom if self.moving(step) else zoom.detach()
 
     def anchor(self, index: int) -> Tensor:
         """The weighted distance of a camera from where it started (SparseCam4D, eq. 8)."""
-        dT, dq = self.T[index] - self.T0[index], self.q[index] - self.q0[index]
-        by_mean = self.config.anchor_form == "mean"
-        distance = dT.abs().mean() + dq.abs().mean() if by_mean else _norm(dT) + _norm(dq)
-        return (self.config.anchor * distance).float()
+        moves = [self.parameters[name][index] - start[index] for name, start in self._start.items()]
+        measure = _mean_length if self.config.anchor_form == "mean" else _norm
+        return (self.config.anchor * (measure(moves[1]) + measure(moves[0]))).float()
 
     def step(self, step: int) -> None:
         """One update, with rates that fall log-linearly until the end of the learning."""
         begin = self._first if self.config.falls_from == "start" else 0
         fall = FALL ** -min(1.0, max(0, step - begin) / max(1, self._last - begin))
-        for group, rate in zip(self._adam.param_groups, (self.config.rotation, self.config.translation), strict=True):
+        for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
             group["lr"] = rate * self._haste * fall
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
 
     def camera(self, index: int) -> Camera:
         """The camera where it is now."""
-        pose = np.eye(4)
         with torch.no_grad():
-            R = rotation_matrix(self.q[index]).numpy()
-        pose[:3, :3], pose[:3, 3] = R.T, self.T[index].detach().numpy()
-        return self._cameras[index].moved(pose)
+            return self.zoomed(self._cameras[index].moved(self._pose(index).numpy()))
+
+    def zoomed(self, camera: Camera) -> Camera:
+        """A camera of the clip with the focal length that was learned."""
+        if "log_zoom" not in self.parameters:
+            return camera
+        factor = float(self.parameters["log_zoom"].detach().exp())
+        return replace(camera, fx=camera.fx * factor, fy=camera.fy * factor)
 
     def cameras(self) -> list[Camera]:
         """All of them where they are now."""
@@ -84,22 +104,45 @@ class LearnedCameras:
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint keeps."""
-        values = {"q": self.q.detach(), "T": self.T.detach()}
-        for name, leaf in (("q", self.q), ("T", self.T)):
+        values = {name: leaf.detach() for name, leaf in self.parameters.items()}
+        for name, leaf in self.parameters.items():
             values |= {f"{name}.{key}": value for key, value in self._adam.state.get(leaf, {}).items()}
         return values
 
     def load(self, state: dict[str, Tensor]) -> None:
         """The inverse of :meth:`state`; ValueError when it is of other cameras."""
-        if state["q"].shape != self.q.shape or state["T"].shape != self.T.shape:
-            raise ValueError(f"poses of {len(state['q'])} cameras, expected {len(self.q)}")
-        with torch.no_grad():
-            self.q.copy_(state["q"])
-            self.T.copy_(state["T"])
-        for name, leaf in (("q", self.q), ("T", self.T)):
+        shapes = {name: tuple(leaf.shape) for name, leaf in self.parameters.items()}
+        found = {name: tuple(value.shape) for name, value in state.items() if "." not in name}
+        if found != shapes:
+            raise ValueError(f"cameras are stored as {found}, expected {shapes}")
+        for name, leaf in self.parameters.items():
+            with torch.no_grad():
+                leaf.copy_(state[name])
             kept = {k.removeprefix(name + "."): v.clone() for k, v in state.items() if k.startswith(name + ".")}
             if kept:
                 self._adam.state[leaf] = kept
+
+    def _pose(self, index: int) -> Tensor:
+        """(4, 4) world-to-camera, float64, differentiable."""
+        bottom = self._w2c.new_tensor([[0, 0, 0, 1.0]])
+        if self.config.form == "quaternion":
+            R = rotation_matrix(self.parameters["q"][index])
+            return torch.cat([torch.cat([R.T, self.parameters["T"][index, :, None]], dim=1), bottom])
+        R, t = rodrigues(self.parameters["r"][index]), self.parameters["t"][index]
+        return self._w2c[index] @ torch.cat([torch.cat([R.T, -(R.T @ t)[:, None]], dim=1), bottom])
+
+
+def rodrigues(r: Tensor) -> Tensor:
+    """(3, 3) rotation by the length of an axis-angle vector (3,), radians, also where it is zero."""
+    x, y, z = r.unbind()
+    zero = torch.zeros_like(x)
+    K = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero]).reshape(3, 3)
+    square = (r * r).sum()
+    small = square < 1e-12
+    angle = torch.sqrt(torch.where(small, torch.ones_like(square), square))
+    a = torch.where(small, 1 - square / 6, torch.sin(angle) / angle)
+    b = torch.where(small, 0.5 - square / 24, (1 - torch.cos(angle)) / angle**2)
+    return torch.eye(3, dtype=r.dtype) + a * K + b * (K @ K)
 
 
 def rotation_matrix(q: Tensor) -> Tensor:
@@ -117,6 +160,10 @@ def rotation_matrix(q: Tensor) -> Tensor:
 def camera_center(pose: Tensor) -> Tensor:
     """(3,) position in the world of a world-to-camera (4, 4)."""
     return -pose[:3, :3].T @ pose[:3, 3]
+
+
+def _mean_length(v: Tensor) -> Tensor:
+    return v.abs().mean()
 
 
 def _norm(v: Tensor) -> Tensor:

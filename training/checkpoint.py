@@ -2,7 +2,7 @@
 
     RUN/run.json                         what was trained on what, with which values
     RUN/metrics.jsonl                    one line per report and per evaluation
-    RUN/checkpoints/step-002000/         scene.safetensors   the Gaussians: all that rendering needs
+    RUN/checkpoints/step-002000/         scene.safetensors   the scene: all that rendering needs
                                          training.safetensors  Adam's moments, densification statistics
                                          distortion.safetensors  the field that training throws away at its end
                                          cameras.safetensors   learned poses
@@ -28,7 +28,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from renderer.errors import InputError
+from renderer.field.model import RadianceField
 from renderer.gaussians import PARAMETERS, SETTINGS, Gaussians
+from renderer.scene import Scene
 
 FORMAT = 1
 PARTS = ("training", "distortion", "cameras")
@@ -42,7 +44,7 @@ class Checkpoint:
     the ``distortion`` field and the learned ``cameras``, each empty where it is missing."""
 
     step: int
-    gaussians: Gaussians
+    scene: Scene
     training: Mapping[str, Tensor]
     state: Mapping[str, Any]
     distortion: Mapping[str, Tensor] = field(default_factory=dict)
@@ -73,11 +75,11 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     parts = {name: getattr(checkpoint, name) for name in PARTS}
-    for name, tensors in {"scene": checkpoint.gaussians.parameters, **parts}.items():
+    tensors_of_scene, settings = _parts_of(checkpoint.scene)
+    for name, tensors in {"scene": tensors_of_scene, **parts}.items():
         if tensors:
             detached = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
             save_file(detached, temporary / f"{name}.safetensors")
-    settings = {name: getattr(checkpoint.gaussians, name) for name in SETTINGS}
     state = {"format": FORMAT, "step": checkpoint.step, "scene": settings, **checkpoint.state}
     write_json(temporary / "state.json", state)
     shutil.rmtree(folder, ignore_errors=True)
@@ -114,13 +116,33 @@ def load_checkpoint(run: Path, with_training: bool = True) -> Checkpoint:
     try:
         if state["format"] != FORMAT:
             raise InputError(f"{folder}: written by another version of dynview; train again with this one")
-        settings = {name: state["scene"][name] for name in SETTINGS}
-        gaussians = Gaussians(**{**{name: tensors[name] for name in PARAMETERS}, **settings})
+        scene = _scene_of(folder, tensors, state["scene"])
         step = int(state["step"])
     except (KeyError, TypeError, ValueError) as problem:
         raise InputError(f"{folder}: the checkpoint is incomplete ({problem!r}); delete this folder") from None
+    return Checkpoint(step, scene, state=state, **parts)
+
+
+def _parts_of(scene: Scene) -> tuple[Mapping[str, Tensor], dict[str, Any]]:
+    """A scene's tensors, and the settings that make it again with them."""
+    if isinstance(scene, RadianceField):
+        return scene.state_dict(), {"model": "field", **scene.settings()}
+    return scene.parameters, {"model": "gaussians", **{name: getattr(scene, name) for name in SETTINGS}}
+
+
+def _scene_of(folder: Path, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Scene:
+    """The inverse of :func:`_parts_of`; KeyError, TypeError or ValueError when something is missing."""
+    if settings.get("model") == "field":
+        field = RadianceField.from_settings(settings)
+        try:
+            field.load_state_dict(tensors)
+        except RuntimeError:
+            raise InputError(f"{folder}: the scene's tensors have the wrong shapes; delete this folder") from None
+        return field
+    values = {name: settings[name] for name in SETTINGS}
+    gaussians = Gaussians(**{**{name: tensors[name] for name in PARAMETERS}, **values})
     _check_shapes(folder, gaussians)
-    return Checkpoint(step, gaussians, state=state, **parts)
+    return gaussians
 
 
 def _check_shapes(folder: Path, g: Gaussians) -> None:

@@ -169,6 +169,12 @@ class CameraConfig:
 
     enabled: bool = False
     """Whether poses are learned."""
+    form: Literal["quaternion", "axis-angle"] = "quaternion"
+    """What is learned: a quaternion and a translation (SparseCam4D), or a motion after the stated pose (DDR)."""
+    focal: bool = False
+    """Whether one focal length is learned as well, as a factor."""
+    focal_rate: float = 1e-3
+    """Adam's step size for the logarithm of that factor."""
     start: int = 3000
     """First step of 30,000 that moves them."""
     stop: int = 7000

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from renderer.gaussians import Gaussians
-from renderer.render import render
+from renderer.scene import Scene, render
 from renderer.view import View
 from training.data.dataset import Dataset
 from training.data.images import as_target
@@ -31,10 +30,10 @@ class ViewScore:
         return {"psnr": self.psnr, "ssim": self.ssim, **self.perceptual}
 
 
-def score(gaussians: Gaussians, dataset: Dataset, index: int, perceptual: Perceptual | None = None) -> ViewScore:
+def score(scene: Scene, dataset: Dataset, index: int, perceptual: Perceptual | None = None) -> ViewScore:
     """Render a shot's view and compare; the picture is clipped to [0, 1] first."""
     shot = dataset.shots[index]
-    image = torch.from_numpy(render(gaussians, View(shot.camera, shot.time)).color).clamp(0, 1)
+    image = torch.from_numpy(render(scene, View(shot.camera, shot.time)).color).clamp(0, 1)
     target = as_target(dataset.read(index))
     extra = {} if perceptual is None else {perceptual.key: perceptual(image, target)}
     return ViewScore(index, psnr(image, target), ssim(image, target), extra)
@@ -48,7 +47,7 @@ def spread(indices: Sequence[int], limit: int) -> list[int]:
 
 
 def evaluation_report(
-    gaussians: Gaussians,
+    scene: Scene,
     dataset: Dataset,
     perceptual: Perceptual,
     train_limit: int,
@@ -59,7 +58,7 @@ def evaluation_report(
     ``mean`` is over the held-out shots, and over the input shots where none is held out; ``mean_of`` says which.
     """
     train = spread(dataset.indices("train"), train_limit)
-    scores = [score(gaussians, dataset, i, perceptual) for i in progress([*dataset.indices("test"), *train])]
+    scores = [score(scene, dataset, i, perceptual) for i in progress([*dataset.indices("test"), *train])]
     by_split: dict[str, list[ViewScore]] = {"test": [], "train": []}
     for s in scores:
         by_split[dataset.shots[s.index].split].append(s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,13 @@ from renderer.gaussians import Gaussians
 from renderer.slicing import slice_at
 from renderer.splat import SplatImage, splat
 from training.camera_learning import camera_center
+from training.clip_cameras import ClipCameras
 from training.config import TrainConfig
 from training.data.generated import GeneratedViews
 from training.data.images import as_target
 from training.distortion import Deltas, DistortionField
 from training.optimizer import FieldOptimizer
 from training.perceptual import Perceptual
-
-PoseOf = Callable[[int], Tensor]
-"""Index of a virtual camera to its (4, 4) world-to-camera as it is learned."""
 
 
 class GeneratedTerm:
@@ -42,9 +40,7 @@ class GeneratedTerm:
             self.field = DistortionField(config.distortion, box, frames, len(views.cameras), config.seed)
             self._optimizer = FieldOptimizer(self.field, config.distortion, extent, config.haste)
 
-    def learn(
-        self, gaussians: Gaussians, pose_of: PoseOf, anchor_of: Callable[[int], Tensor | float], step: int
-    ) -> float:
+    def learn(self, gaussians: Gaussians, cameras: ClipCameras, step: int) -> float:
         """Add the gradients of a step's generated pictures (eq. 7), their cameras' anchors and the field's penalties;
         the loss."""
         c, total = self._config.generated, 0.0
@@ -55,9 +51,9 @@ class GeneratedTerm:
             scene, deltas = gaussians, Deltas()
             if self.field is not None and self.is_on(step):
                 scene, deltas = self.field.distorted(gaussians, frame.time, self.views.pose_coordinate(frame.pose))
-            image = self._draw(scene, index, pose_of(frame.pose))
+            image = self._draw(scene, index, cameras.virtual_pose(frame.pose, step))
             loss = c.l1 * (image.color - target).abs().mean() + c.perceptual * self.perceptual.loss(image.color, target)
-            loss = loss + anchor_of(frame.pose)
+            loss = loss + cameras.virtual_anchor(frame.pose, step)
             if self.field is not None and self._learns(step):
                 loss = loss + self.field.regularisers(frame.time) + self.field.shrinkage(deltas)
             (loss / c.batch).backward()

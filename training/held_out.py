@@ -10,9 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from renderer.camera import Camera
-from renderer.gaussians import Gaussians
+from renderer.field.draw import all_pixels
+from renderer.field.march import march, rays_through
+from renderer.field.model import RadianceField
+from renderer.scene import Scene
 from renderer.slicing import slice_at
 from renderer.splat import splat
 from training.camera_learning import LearnedCameras, camera_center
@@ -25,12 +29,13 @@ FINE = CameraConfig(enabled=True, rotation=3e-4, translation=3e-4, anchor=0.0)
 """Step sizes; the translation's are shares of the typical depth."""
 STEPS = 120
 """Of each of the two."""
+RAYS, PROPOSALS, SAMPLES = 512, 32, 24
+"""Of a field, per step."""
 
 
-def aligned(gaussians: Gaussians, dataset: Dataset) -> Dataset:
+def aligned(scene: Scene, dataset: Dataset) -> Dataset:
     """The clip with every held-out camera at the pose from which the scene looks most like its first picture (L1)."""
     depth = 2 / (1 / dataset.near + 1 / dataset.far)
-    scene = gaussians.detached()
     found: dict[tuple[str, Camera], Camera] = {}
     for index in dataset.indices("test"):
         shot = dataset.shots[index]
@@ -44,7 +49,7 @@ def aligned(gaussians: Gaussians, dataset: Dataset) -> Dataset:
     return replace(dataset, shots=[moved(s) if s.split == "test" else s for s in dataset.shots])
 
 
-def fitted(scene: Gaussians, camera: Camera, time: float, target: torch.Tensor, depth: float) -> Camera:
+def fitted(scene: Scene, camera: Camera, time: float, target: Tensor, depth: float) -> Camera:
     """The camera near ``camera`` from which ``scene`` at ``time`` looks most like ``target`` (H, W, 3).
 
     ``depth``: typical distance of the scene, scene units.
@@ -55,10 +60,22 @@ def fitted(scene: Gaussians, camera: Camera, time: float, target: torch.Tensor, 
         learned = LearnedCameras([best], config, 0, STEPS)
         for step in range(STEPS):
             pose = learned.pose(0)
-            instant = slice_at(scene, time, camera_center(pose))
-            loss = (splat(instant.splats, camera, pose=pose).color - target).abs().mean()
+            loss = _difference(scene, camera, time, target, pose, step)
             if loss.item() < least:
                 best, least = learned.camera(0), loss.item()
             loss.backward()
             learned.step(step)
     return best
+
+
+def _difference(
+    scene: Scene, camera: Camera, time: float, target: torch.Tensor, pose: torch.Tensor, seed: int
+) -> Tensor:
+    """L1 of the picture from a pose: all of it for Gaussians, random rays of it for a field."""
+    if isinstance(scene, RadianceField):
+        generator = torch.Generator().manual_seed(seed)
+        pixels = all_pixels(camera)[torch.randint(camera.width * camera.height, (RAYS,), generator=generator)]
+        seen = march(scene, rays_through(camera, pixels, time, pose), PROPOSALS, SAMPLES).color()
+        return (seen - target[pixels[:, 1], pixels[:, 0]]).abs().mean()
+    instant = slice_at(scene.detached(), time, camera_center(pose))
+    return (splat(instant.splats, camera, pose=pose).color - target).abs().mean()

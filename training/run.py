@@ -27,7 +27,8 @@ from training.data.dataset import Dataset
 from training.data.generated_sources import with_generated
 from training.data.loading import open_dataset
 from training.perceptual import fetch_command
-from training.trainer import StepReport, Trainer
+from training.trainer import StepReport
+from training.trainers import make_trainer
 
 Report = Callable[[str], None]
 
@@ -66,7 +67,7 @@ class Run:
         report: Report = silent,
     ) -> None:
         self.folder, self.source, self.config, self.dataset = folder, source, config, dataset
-        self.trainer = Trainer(dataset, config, checkpoint)
+        self.trainer = make_trainer(dataset, config, checkpoint)
         generated = self.trainer.generated
         if generated is not None and generated.forgotten:
             report(

@@ -23,11 +23,11 @@ from training.data.dataset import Dataset
 from training.data.generated_sources import PUSH_DEGREES, PUSH_SHARE, demo_views
 from training.data.procedural import procedural_dataset
 from training.evaluation import score, spread
+from training.gaussian_trainer import GaussianTrainer
 from training.generators.inconsistent import InconsistentViews, perturbed
 from training.held_out import aligned
 from training.overlay import image_displacement
 from training.perceptual import Perceptual
-from training.trainer import Trainer
 
 WIDTH, HEIGHT, FRAMES = 160, 96, 24
 COMMON: dict[str, Any] = {"densify.max_gaussians": 20_000, "scene.points": 8_000, "cameras.anchor": 0.01}
@@ -100,13 +100,13 @@ def run_variant(clip: Dataset, truth: Dataset, wrong: InconsistentViews, variant
     """One row of the study: learned from ``clip``, measured against ``truth``, the same with the true cameras."""
     changes = {**COMMON, **VARIANTS[variant], "steps": steps, "seed": seed}
     config: TrainConfig = resolved(with_changes(PRESETS["sparsecam4d"], changes), "cpu")
-    trainer = Trainer(clip, config)
+    trainer = GaussianTrainer(clip, config)
     began = time.monotonic()
     while not trainer.finished:
         trainer.step()
     seconds = time.monotonic() - began
-    now, perceptual = aligned(trainer.gaussians, trainer.clip()), Perceptual.load()
-    scores = [score(trainer.gaussians, now, i, perceptual) for i in spread(now.indices("test"), FRAMES)]
+    now, perceptual = aligned(trainer.scene, trainer.clip()), Perceptual.load()
+    scores = [score(trainer.scene, now, i, perceptual) for i in spread(now.indices("test"), FRAMES)]
     poses = _pose_errors(trainer, truth, wrong)
     return Row(
         variant,
@@ -123,7 +123,7 @@ def run_variant(clip: Dataset, truth: Dataset, wrong: InconsistentViews, variant
     )
 
 
-def distortion_correlation(trainer: Trainer, wrong: InconsistentViews) -> float | None:
+def distortion_correlation(trainer: GaussianTrainer, wrong: InconsistentViews) -> float | None:
     """Correlation over the pixels and both directions of the displacement that the field recovered with the true one,
     averaged over generated pictures; None without a field."""
     term, views = trainer.generated, trainer.clip().generated
@@ -133,19 +133,21 @@ def distortion_correlation(trainer: Trainer, wrong: InconsistentViews) -> float 
     for index in spread(range(len(views.frames)), MEASURED_WARPS):
         f = views.frames[index]
         s = views.pose_coordinate(f.pose)
-        moved = image_displacement(trainer.gaussians, term.field, views.cameras[f.pose], f.time, s)
+        moved = image_displacement(trainer.scene, term.field, views.cameras[f.pose], f.time, s)
         found.append(np.corrcoef(moved.ravel(), wrong.displacement(index).ravel())[0, 1])
     return float(np.mean(found))
 
 
-def _pose_errors(trainer: Trainer, truth: Dataset, wrong: InconsistentViews) -> dict[str, tuple[float, float]] | None:
+def _pose_errors(
+    trainer: GaussianTrainer, truth: Dataset, wrong: InconsistentViews
+) -> dict[str, tuple[float, float]] | None:
     """Errors of all cameras before and after; None where they are not learned."""
-    if trainer.cameras is None:
+    if trainer.cameras.learned is None:
         return None
     depth = 2 / (1 / truth.near + 1 / truth.far)
     true = [*dict.fromkeys(truth.shots[i].camera for i in truth.indices("train")), *wrong.cameras]
     errors = []
-    for cameras in (trainer.cameras.initial(), trainer.cameras.cameras()):
+    for cameras in (trainer.cameras.learned.initial(), trainer.cameras.learned.cameras()):
         align = similarity_between(cameras, true)
         angles, shifts = pose_errors(cameras, true, align).mean(0)
         errors.append((float(angles), float(shifts) / depth, _pixel_shift(cameras, true, align, truth)))

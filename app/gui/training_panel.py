@@ -114,7 +114,7 @@ class TrainingPanel:
         self._fit("psnr")
         dpg.set_value("rate_text", f"{event.rate:.1f} steps/s")
         dpg.set_value("eta_text", f"{duration(event.eta)} left")
-        dpg.set_value("count_text", f"{event.gaussians:,} Gaussians")
+        dpg.set_value("count_text", f"{event.size:,} {event.unit}")
         self._show_progress()
 
     def _fit(self, name: str) -> None:

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from renderer.camera import Camera
 from renderer.errors import InputError
-from renderer.gaussians import Gaussians
-from renderer.render import render
+from renderer.scene import Scene, render
 from renderer.view import View
 from training.data.dataset import Dataset
 from training.data.generated import GeneratedFrame, GeneratedViews
@@ -48,12 +47,12 @@ def exact_depth(dataset: Dataset) -> Depth:
     return dataset.depth
 
 
-def scene_depth(gaussians: Gaussians, dataset: Dataset) -> Depth:
+def scene_depth(scene: Scene, dataset: Dataset) -> Depth:
     """The expected depth of a trained scene at the clip's shots; NaN where its opacity is below a half."""
 
     def read(index: int) -> Array:
         shot = dataset.shots[index]
-        frame = render(gaussians, View(shot.camera, shot.time))
+        frame = render(scene, View(shot.camera, shot.time))
         return np.where(frame.opacity > 0.5, frame.expected_depth(), np.float32(np.nan)).astype(np.float32)
 
     return read

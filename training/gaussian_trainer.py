@@ -1,0 +1,158 @@
+"""Learning 4D Gaussians from a clip, and from generated views of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from renderer.gaussians import Gaussians
+from renderer.harmonics import MAX_LEVEL
+from renderer.slicing import slice_at
+from renderer.splat import splat
+from renderer.view import Frame, View
+from training.camera_learning import camera_center
+from training.checkpoint import Checkpoint
+from training.config import TrainConfig
+from training.data.dataset import Dataset
+from training.data.images import as_target
+from training.densify import DensityStatistics, densify, reset_opacities
+from training.generated_term import GeneratedTerm, first_box
+from training.initialise import initial_gaussians, scene_extent
+from training.losses import motion_loss, photometric_loss, rigid_loss
+from training.optimizer import GaussianOptimizer
+from training.overlay import UNITS, distortion_overlay
+from training.trainer import StepReport, Trainer, other_data, to_db
+
+
+class GaussianTrainer(Trainer):
+    """Learns 4D Gaussians (4DGS, SparseCam4D)."""
+
+    unit = "Gaussians"
+
+    def __init__(self, dataset: Dataset, config: TrainConfig, checkpoint: Checkpoint | None = None) -> None:
+        virtual = dataset.generated if config.generated.batch else None
+        super().__init__(dataset, config, virtual, checkpoint.step if checkpoint else 0)
+        self.extent = scene_extent(dataset)
+        gaussians = initial_gaussians(dataset, config.scene, config.seed) if checkpoint is None else checkpoint.scene
+        if not isinstance(gaussians, Gaussians):
+            raise other_data(self.done)
+        self.optimizer = GaussianOptimizer(gaussians, config.rates, self.extent)
+        self._statistics = DensityStatistics.empty(len(gaussians), gaussians.positions.device)
+        if virtual is not None:
+            self.generated = GeneratedTerm(virtual, config, first_box(gaussians), dataset.frame_count, self.extent)
+        if checkpoint:
+            self._restore(checkpoint)
+
+    @property
+    def scene(self) -> Gaussians:
+        """The Gaussians as they are now; later steps change their tensors in place."""
+        return self.optimizer.gaussians
+
+    def step(self) -> StepReport:
+        """One update of the scene, and while they are learned of the cameras and the distortion field."""
+        self._raise_sh_level()
+        loss, error = self._learn_from_real()
+        if self.scene.times.grad is not None:
+            self._statistics.observe_time(self.scene.times.grad)
+        if self.generated is not None:
+            loss += self.generated.learn(self.scene, self.cameras, self.done)
+        loss += self._regularise()
+
+        self.optimizer.step(self.done / self.steps)
+        if self.generated is not None:
+            self.generated.update(self.done)
+        self.cameras.step(self.done)
+        self.done += 1
+        self._control_density()
+        return StepReport(self.done, loss, to_db(error), len(self.scene))
+
+    def checkpoint(self) -> Checkpoint:
+        """What is needed to go on as if nothing had happened."""
+        statistics = {f"statistics.{k}": v for k, v in vars(self._statistics).items()}
+        moments = {f"adam.{k}": v for k, v in self.optimizer.moments().items()}
+        return Checkpoint(
+            self.done,
+            self.scene,
+            {**statistics, **moments},
+            {"steps": self.steps},
+            distortion=self.generated.state() if self.generated is not None else {},
+            cameras=self.cameras.state(),
+        )
+
+    def draw(self, view: View) -> Frame:
+        """The view of the scene as it is now, with the overlay that it asks for: "distortion/HEAD" is where the
+        generated views of virtual camera ``view.pose`` disagree with the scene, and None before the field is on."""
+        frame = super().draw(view)
+        kind, _, head = view.overlay.partition("/")
+        term = self.generated
+        if kind != "distortion" or term is None or term.field is None or not term.shows(self.done):
+            return frame
+        s = term.views.pose_coordinate(view.pose)
+        overlay = distortion_overlay(self.scene, term.field, view.camera, view.time, s, head)  # type: ignore[arg-type]
+        return replace(frame, overlay=overlay, overlay_unit=UNITS[head])  # type: ignore[index]
+
+    # -------------------------------------------------------------------------------------------- details
+
+    def _learn_from_real(self) -> tuple[float, float]:
+        """Add the gradients of the real pictures' loss, which alone drive densification; loss and squared error."""
+        total, error = 0.0, 0.0
+        for index in self._next_shots():
+            shot = self.dataset.shots[index]
+            target = as_target(self.dataset.read(index))  # (H, W, 3)
+            pose = self.cameras.pose(index, self.done)
+            instant = slice_at(self.scene, shot.time, camera_center(pose))
+            offsets = torch.zeros(len(instant.ids), 2, requires_grad=True)
+            image = splat(instant.splats, shot.camera, pose=pose, screen_offsets=offsets)
+
+            loss = photometric_loss(image.color, target, self.config.loss.dssim)
+            loss = loss + self.cameras.anchor(index, self.done)
+            (loss / self.batch).backward()
+
+            if offsets.grad is not None:  # a picture pulls as much in a batch as alone
+                self._statistics.observe(instant.ids, self.batch * offsets.grad, image.radii, shot.camera)
+            total += loss.item() / self.batch
+            error += (image.color.detach().clamp(0, 1) - target).square().mean().item() / self.batch
+        return total, error
+
+    def _regularise(self) -> float:
+        """Add the gradients of what is asked of the scene itself."""
+        weights, total = self.config.loss, torch.zeros(())
+        if weights.rigid:
+            total = total + weights.rigid * rigid_loss(self.scene)
+        if weights.motion:
+            total = total + weights.motion * motion_loss(self.scene)
+        if total.requires_grad:
+            total.backward()
+        return total.item()
+
+    def _raise_sh_level(self) -> None:
+        level = min(MAX_LEVEL, self.done // self.config.scaled(self.config.sh_interval))
+        if level != self.scene.sh_level:
+            self.optimizer.set_sh_level(level)
+
+    def _control_density(self) -> None:
+        c, scaled = self.config.densify, self.config.scaled
+        if scaled(c.start) < self.done < scaled(c.stop) and self.done % c.interval == 0:
+            generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.done)
+            prune_large = bool(c.opacity_reset) and self.done > c.opacity_reset
+            densify(self.optimizer, self._statistics, c, self.extent, prune_large, generator)
+            self._statistics = DensityStatistics.empty(len(self.scene), self.scene.positions.device)
+        if c.opacity_reset and self.done < scaled(c.stop) and self.done % c.opacity_reset == 0:
+            reset_opacities(self.optimizer)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in checkpoint.training.items() if k.startswith(prefix)}
+
+        self.optimizer.load_moments(part("adam."))
+        saved = part("statistics.")
+        if saved.keys() == vars(self._statistics).keys():
+            self._statistics = replace(self._statistics, **{k: v.clone() for k, v in saved.items()})
+        try:
+            if self.generated is not None:
+                self.generated.load(checkpoint.distortion, checkpoint.step)
+            self.cameras.load(dict(checkpoint.cameras))
+        except (RuntimeError, ValueError, KeyError):
+            raise other_data(checkpoint.step) from None

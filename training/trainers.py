@@ -1,0 +1,14 @@
+"""Which trainer learns which kind of scene."""
+
+from __future__ import annotations
+
+from training.checkpoint import Checkpoint
+from training.config import TrainConfig
+from training.data.dataset import Dataset
+from training.gaussian_trainer import GaussianTrainer
+from training.trainer import Trainer
+
+
+def make_trainer(dataset: Dataset, config: TrainConfig, checkpoint: Checkpoint | None = None) -> Trainer:
+    """The trainer that ``config.scene.model`` asks for, at a checkpoint where one is given."""
+    return GaussianTrainer(dataset, config, checkpoint)
