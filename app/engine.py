@@ -171,6 +171,7 @@ class _Session:
         self._progress_at = 0.0
         self._export: Job | None = None
         self._evaluation: Job | None = None
+        self._finer: Job | None = None
 
     def turn(self) -> bool:
         """One round: commands, the newest view and pick, one piece of each long job, one step. False when idle."""
@@ -289,6 +290,14 @@ class _Session:
         self._drawn_at = time.monotonic()
         self._draw_seconds = self._drawn_at - started
         self._emit(p.Drawn(frame))
+        self._finer = self._drawn_finely(self._view)
+
+    def _drawn_finely(self, view: View) -> Job:
+        """What a scene that is slow to draw is drawn into while nothing else is asked for."""
+        for frame in self._run.trainer.drawn_finely(view) or ():
+            if frame is not None:
+                self._emit(p.Drawn(frame))
+            yield
 
     def _answer(self, pick: p.Pick) -> None:
         try:
@@ -308,6 +317,10 @@ class _Session:
             self._export = None
         if self._evaluation is not None and not self._guard(lambda: _advance(self._evaluation), "Evaluation failed"):
             self._evaluation = None
+        if self._finer is not None and self._until is None:
+            busy = True
+            if not self._guard(lambda: _advance(self._finer), "The view could not be drawn"):
+                self._finer = None
         return busy
 
     def _exported(self, job: p.Export) -> Job:

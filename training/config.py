@@ -6,14 +6,17 @@ means "what suits the device", filled in by :func:`resolved`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+import dataclasses
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
 from renderer.errors import InputError
 from renderer.gaussians import ScaleActivation
 from training.data.loading import DataOptions
+from training.ddr_config import DdrConfig, DepthConfig, FieldConfig, TermsConfig
 
-Method = Literal["4dgs", "sparsecam4d", "sparsecam4d-released"]
+Method = Literal["4dgs", "sparsecam4d", "sparsecam4d-released", "ddr", "ddr-released"]
+SceneModel = Literal["gaussians", "field"]
 Head = Literal["positions", "left", "right", "scales"]
 HEADS: tuple[Head, ...] = ("positions", "left", "right", "scales")
 """What a distortion field can change: the names of a scene's parameters."""
@@ -25,8 +28,10 @@ REFERENCE_STEPS = 30_000
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """How the Gaussians start (Yang et al. 2024)."""
+    """What a scene is, and how Gaussians start (Yang et al. 2024)."""
 
+    model: SceneModel = "gaussians"
+    """4D Gaussians, or a radiance field with a static and a dynamic part."""
     points: int | None = None
     """Gaussians to start with at most: 300,000 as published on a GPU, 30,000 on a CPU."""
     time_span: float = 10.0
@@ -210,14 +215,18 @@ class TrainConfig:
     """Steps between two checkpoints."""
     evaluate_every: int = 1000
     """Steps between two evaluations on held-out pictures."""
-    data: DataOptions = field(default_factory=DataOptions)
-    scene: SceneConfig = field(default_factory=SceneConfig)
-    rates: LearningRates = field(default_factory=LearningRates)
-    densify: DensifyConfig = field(default_factory=DensifyConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    generated: GeneratedConfig = field(default_factory=GeneratedConfig)
-    distortion: DistortionConfig = field(default_factory=DistortionConfig)
-    cameras: CameraConfig = field(default_factory=CameraConfig)
+    data: DataOptions = dataclasses.field(default_factory=DataOptions)
+    scene: SceneConfig = dataclasses.field(default_factory=SceneConfig)
+    rates: LearningRates = dataclasses.field(default_factory=LearningRates)
+    densify: DensifyConfig = dataclasses.field(default_factory=DensifyConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    generated: GeneratedConfig = dataclasses.field(default_factory=GeneratedConfig)
+    distortion: DistortionConfig = dataclasses.field(default_factory=DistortionConfig)
+    cameras: CameraConfig = dataclasses.field(default_factory=CameraConfig)
+    field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
+    terms: TermsConfig = dataclasses.field(default_factory=TermsConfig)
+    depth: DepthConfig = dataclasses.field(default_factory=DepthConfig)
+    ddr: DdrConfig = dataclasses.field(default_factory=DdrConfig)
 
     @property
     def haste(self) -> float:
@@ -267,7 +276,31 @@ _SPARSECAM4D_RELEASED = replace(
 )
 """The values of the authors' released code."""
 
-PRESETS: dict[str, TrainConfig] = {c.method: c for c in (_BASE, _SPARSECAM4D, _SPARSECAM4D_RELEASED)}
+_DDR = replace(
+    _BASE,
+    method="ddr",
+    scene=replace(_BASE.scene, model="field"),
+    cameras=CameraConfig(form="axis-angle", start=0, stop=15_000),
+    depth=DepthConfig(source="auto", decay=0),
+    ddr=DdrConfig(weight=0.1, empty=0.1),
+)
+"""The paper's idea in closed form, with targets that are aligned per frame."""
+_DDR_RELEASED = replace(
+    _DDR,
+    method="ddr-released",
+    cameras=CameraConfig(
+        form="axis-angle", focal=True, rotation=1e-3, translation=1e-3, start=0, stop=1000, anchor=0.0
+    ),
+    depth=DepthConfig(source="auto", alignment="batch", expected=0.02, gradient=0.01),
+    ddr=DdrConfig(
+        weight=0.01, estimator="released", branch="dynamic", empty=0.1, empty_form="released", empty_masks="released"
+    ),
+)
+"""The values of the authors' released code."""
+
+PRESETS: dict[str, TrainConfig] = {
+    c.method: c for c in (_BASE, _SPARSECAM4D, _SPARSECAM4D_RELEASED, _DDR, _DDR_RELEASED)
+}
 """By the name of what they reproduce."""
 
 
@@ -285,6 +318,15 @@ def resolved(config: TrainConfig, device: str) -> TrainConfig:
             space_nodes=config.distortion.space_nodes or (128 if gpu else 16),
             width=config.distortion.width or (128 if gpu else 32),
         ),
+        field=replace(
+            config.field,
+            nodes=config.field.nodes or (64 if gpu else 40),
+            channels=config.field.channels or (32 if gpu else 8),
+            rays=config.field.rays or (1024 if gpu else 512),
+            moving_rays=config.field.moving_rays if config.field.moving_rays is not None else (512 if gpu else 128),
+            proposals=config.field.proposals or (128 if gpu else 48),
+            samples=config.field.samples or (64 if gpu else 24),
+        ),
         densify=replace(
             config.densify,
             max_gaussians=config.densify.max_gaussians or (4_000_000 if gpu else 80_000),
@@ -296,7 +338,10 @@ LEAST: dict[str, float] = {
     "steps": 1, "batch": 1, "seed": 0, "sh_interval": 1, "save_every": 1, "evaluate_every": 1, "scene.points": 1,
     "densify.interval": 1, "densify.max_gaussians": 1, "generated.batch": 0, "generated.l1": 0,
     "generated.perceptual": 0, "distortion.space_nodes": 2, "distortion.channels": 1, "distortion.width": 1,
-    "distortion.levels": 1, "distortion.frames_per_field": 0, "cameras.anchor": 0,
+    "distortion.levels": 1, "distortion.frames_per_field": 0, "cameras.anchor": 0, "field.nodes": 2,
+    "field.levels": 1, "field.channels": 1, "field.width": 1, "field.frames_per_node": 0.1, "field.rays": 1,
+    "field.moving_rays": 0, "field.proposals": 2, "field.samples": 2, "depth.kl_sigma": 1e-4, "depth.rays": 1,
+    "depth.decay": 0, "terms.decay": 0, "ddr.samples": 1, "ddr.temperature": 0.01, "ddr.margin": 0,
 }  # fmt: skip
 """The smallest value of options that cannot be any number."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +79,11 @@ class Trainer(ABC):
     def draw(self, view: View) -> Frame:
         """The view of the scene as it is now, with the overlay that it asks for, where there is such a thing."""
         return render(self.scene, view, version=self.done)
+
+    def drawn_finely(self, view: View) -> Iterator[Frame | None] | None:
+        """Pieces of a finer picture than :meth:`draw` takes the time for: None after each, at last the picture. None
+        where there is nothing finer."""
+        return None
 
     def ray(self, view: View, pixel: tuple[int, int]) -> RayDistribution:
         """What the ray of a pixel meets now; ValueError when the pixel lies outside the image."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,15 +27,36 @@ CHUNK = 4096
 
 def render_field(field: RadianceField, view: View, version: int = 0) -> Frame:
     """Draw a view."""
-    color, depth, opacity = [], [], []
+    *_, frame = field_frames(field, view, version)
+    assert frame is not None
+    return frame
+
+
+def field_frames(field: RadianceField, view: View, version: int = 0) -> Iterator[Frame | None]:
+    """The same piece by piece, so that whoever draws can do something else in between: None after each piece, and at
+    last the picture."""
+    rows = []
     for _, marched in _chunks(field, view):
         w = marched.weights.blended
-        color.append(marched.color())
-        depth.append((w * marched.samples.depths).sum(1))
-        opacity.append(w.sum(1))
-    H, W = view.camera.height, view.camera.width
-    image, z, o = (torch.cat(parts).cpu().float().numpy() for parts in (color, depth, opacity))
-    return Frame(view, image.reshape(H, W, 3), z.reshape(H, W), o.reshape(H, W), version)
+        depth, opacity = (w * marched.samples.depths).sum(1, keepdim=True), w.sum(1, keepdim=True)
+        rows.append(torch.cat([marched.color(), depth, opacity], dim=1))
+        yield None
+    image = torch.cat(rows).cpu().float().numpy().reshape(view.camera.height, view.camera.width, 5)
+    yield Frame(view, np.ascontiguousarray(image[..., :3]), image[..., 3], image[..., 4], version)
+
+
+def coarse_field(field: RadianceField, view: View, most: int, version: int = 0) -> Frame:
+    """A view drawn at so many pixels at most, and spread to its size."""
+    W, H = view.camera.width, view.camera.height
+    share = math.sqrt(most / (W * H))
+    if share >= 1:
+        return render_field(field, view, version)
+    small = view.camera.resized(max(2, round(W * share)), max(2, round(H * share)))
+    frame = render_field(field, replace(view, camera=small), version)
+    color, depth, opacity = (
+        cv2.resize(a, (W, H), interpolation=cv2.INTER_LINEAR) for a in (frame.color, frame.depth, frame.opacity)
+    )
+    return Frame(view, color, depth, opacity, version)  # type: ignore[arg-type]
 
 
 def field_ray(field: RadianceField, view: View, pixel: tuple[int, int]) -> RayDistribution:

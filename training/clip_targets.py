@@ -1,0 +1,87 @@
+"""What is known about the pixels of a clip besides their colours: depths, what moves, and where it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from renderer.errors import InputError
+from training.config import TrainConfig
+from training.data.dataset import Dataset
+from training.data.images import as_target
+from training.ddr_config import DepthConfig, DepthSource
+from training.priors.depth_targets import DepthTargets, depth_targets
+from training.priors.flow import consistent_flow
+from training.priors.motion_masks import moving_pixels
+
+DEPTH_FOLDERS = ("disp", "depth")
+"""Where files of depths or disparities lie beside a clip."""
+
+
+class ClipTargets:
+    """Everything as tensors, made when it is first asked for and kept. ``depths``: whether depths are wanted.
+
+    InputError when they are and the clip has no source of depths.
+    """
+
+    def __init__(self, dataset: Dataset, config: TrainConfig, depths: bool) -> None:
+        self._dataset = dataset
+        self._pictures: dict[int, Tensor] = {}
+        self._moving: dict[int, Tensor] = {}
+        self._flows: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._depths: dict[int, tuple[Tensor, Tensor]] = {}
+        self.source: DepthTargets | None = None
+        if depths:
+            source, folder = chosen_source(dataset, config.depth)
+            self.source = depth_targets(dataset, source, folder, config.depth.alignment, config.seed)
+
+    def picture(self, index: int) -> Tensor:
+        """(H, W, 3) of a shot."""
+        if index not in self._pictures:
+            self._pictures[index] = as_target(self._dataset.read(index))
+        return self._pictures[index]
+
+    def depth(self, index: int) -> tuple[Tensor, Tensor]:
+        """(H, W) depth along +z of a shot, scene units, NaN where none is known, and a disparity of any unit."""
+        assert self.source is not None
+        if index not in self._depths:
+            depth = torch.from_numpy(np.array(self.source.read(index), np.float32))
+            depth = torch.where(depth > 0, depth, torch.nan)
+            raw = self.source.disparity
+            disparity = 1 / depth if raw is None else torch.from_numpy(np.array(raw(index), np.float32))
+            self._depths[index] = depth, disparity
+        return self._depths[index]
+
+    def flow(self, index: int, other: int) -> tuple[Tensor, Tensor]:
+        """(H, W, 2) optical flow in pixels from one shot to another, and (H, W) bool, where it can be trusted."""
+        if (index, other) not in self._flows:
+            flow, seen = consistent_flow(self._dataset, index, other)
+            self._flows[index, other] = torch.from_numpy(flow), torch.from_numpy(seen)
+        return self._flows[index, other]
+
+    def moving(self, index: int) -> Tensor:
+        """(H, W) bool, the pixels of a training shot that show something that moves."""
+        if index not in self._moving:
+            self._moving[index] = torch.from_numpy(moving_pixels(self._dataset, index))
+        return self._moving[index]
+
+
+def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[DepthSource, Path | None]:
+    """Where depths come from, and the folder of the files; InputError when nothing is there."""
+    folder = (
+        Path(config.folder)
+        if config.folder
+        else next((dataset.source / name for name in DEPTH_FOLDERS if (dataset.source / name).is_dir()), None)
+    )
+    if config.source == "none":
+        raise InputError("--depth.source none: the method needs depths; give another source, or set its weights to 0")
+    if config.source != "auto":
+        return config.source, folder
+    if folder is not None:
+        return "files", folder
+    if dataset.depth is not None:
+        return "midas-like", None
+    return ("points" if dataset.points is not None else "flow"), None

@@ -1,0 +1,129 @@
+"""What depth is asked of the weights along rays: DDR (TVCG 2025) and its relatives, for fields and Gaussians alike.
+
+All is computed in normalised depth s in [0, 1], linear in disparity between a near and a far depth: what DDR calls
+normalised device coordinates, in which a monocular network's disparity is right up to a scale and a shift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training import gumbel
+from training import ray_losses as losses
+from training.ddr_config import DdrConfig, DepthConfig
+from training.field_terms import decay
+
+Branches = dict[str, Tensor]
+LEAST_MEMBERS = 8
+"""Rays with a target from which a batch is aligned."""
+
+
+@dataclass(frozen=True)
+class SeenRays:
+    """R rays with S samples. ``s``: (R, S) normalised depths, ascending. ``weights``: (R, S) by branch: "total",
+    "dynamic", "static". ``edges``: (R, S + 1) of the intervals, None for contributions that are points.
+    ``target``: (R,) normalised depth that is known, NaN where none is. ``disparity``: (R,) of the same, in any unit."""
+
+    s: Tensor
+    weights: Branches
+    target: Tensor
+    disparity: Tensor
+    edges: Tensor | None = None
+
+
+class DepthTerm:
+    """The weighted sum of the terms. ``steps_per_decay``: after so many steps all weights fall to a tenth; 0: never."""
+
+    def __init__(self, depth: DepthConfig, ddr: DdrConfig, steps_per_decay: int, seed: int) -> None:
+        self._depth, self._ddr = depth, ddr
+        self._steps_per_decay, self._seed = steps_per_decay, seed
+
+    @property
+    def needs_depth(self) -> bool:
+        """Whether any term needs to know depths."""
+        d, r = self._depth, self._ddr
+        return any(w > 0 for w in (r.weight, r.empty, d.expected, d.ds_nerf_kl, d.gradient))
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is any term at all."""
+        return self.needs_depth or self._depth.distortion > 0
+
+    def weight(self, step: int) -> float:
+        """What all weights are multiplied by at a step."""
+        return decay(step, self._steps_per_decay)
+
+    def temperature(self, step: int) -> float:
+        """Of the Gumbel softmax at a step."""
+        decays = step // self._steps_per_decay if self._ddr.anneal and self._steps_per_decay else 0
+        return gumbel.temperature_at(self._ddr.temperature, decays)
+
+    def __call__(self, rays: SeenRays, step: int) -> Tensor:
+        """All terms but empty space, at a step of the run."""
+        d, r = self._depth, self._ddr
+        s, w = rays.s, rays.weights[r.branch]
+        total = w.new_zeros(())
+        if d.distortion:
+            total = total + d.distortion * (
+                losses.point_distortion(s, w) if rays.edges is None else losses.distortion_loss(rays.edges, w)
+            )
+        known = torch.isfinite(rays.target)
+        if not self.needs_depth or int(known.sum()) < LEAST_MEMBERS:
+            return self.weight(step) * total
+        s, w = s[known], w[known]
+        target = self._aligned(s, w, rays.target[known], rays.disparity[known])
+        if d.expected:
+            total = total + d.expected * losses.expected_depth_loss(s, w, target, form=d.expected_form)
+        if d.ds_nerf_kl:
+            widths = None if rays.edges is None else rays.edges[known].diff(dim=1)
+            total = total + d.ds_nerf_kl * losses.ds_nerf_kl(s, w, target, d.kl_sigma, widths)
+        if d.gradient:
+            expected = (losses.normalised(rays.weights["total"][known]) * s).sum(1)
+            total = total + d.gradient * losses.depth_gradient(expected, target)
+        if r.weight:
+            total = total + r.weight * self._ddr_loss(s, w, target, -rays.disparity[known], step)
+        return self.weight(step) * total
+
+    def empty_space(self, sigma: dict[str, Tensor], rays: SeenRays, moving: Tensor | None, step: int) -> Tensor:
+        """Squared densities (R, S) of the "dynamic" and the "static" part in front of the surface."""
+        r = self._ddr
+        known = torch.isfinite(rays.target)
+        if not r.empty or int(known.sum()) < LEAST_MEMBERS:
+            return rays.s.new_zeros(())
+        if r.empty_form == "released":
+            surface = losses.released_boundary(rays.disparity[known])
+        else:
+            surface = self._aligned(
+                rays.s[known], rays.weights["total"][known], rays.target[known], rays.disparity[known]
+            )
+        still = torch.zeros(len(known), dtype=torch.bool) if moving is None else moving
+        masks = losses.empty_masks(still[known], r.empty_masks)
+        parts = zip(("dynamic", "static"), masks, strict=True)
+        terms = [
+            losses.empty_space(sigma[p][known], rays.s[known], surface, r.margin, m) for p, m in parts if p in sigma
+        ]
+        return self.weight(step) * r.empty * torch.stack(terms).sum()
+
+    def _ddr_loss(self, s: Tensor, w: Tensor, target: Tensor, depth_like: Tensor, step: int) -> Tensor:
+        r = self._ddr
+        if r.estimator == "exact":
+            return losses.ddr_exact(s, w, target)
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
+        return gumbel.ddr_gumbel(
+            s, w, target if self._depth.alignment == "frame" else depth_like,
+            count=r.samples, temperature=self.temperature(step), generator=generator,
+            form="plain" if r.estimator == "gumbel" else "released",
+            normalise="aligned" if self._depth.alignment == "frame" else "batch",
+        )  # fmt: skip
+
+    def _aligned(self, s: Tensor, w: Tensor, target: Tensor, disparity: Tensor) -> Tensor:
+        """(R,) normalised depths to compare with: as known, or brought to the median and the mean absolute deviation
+        of the batch's own expected depths."""
+        if self._depth.alignment == "frame":
+            return target
+        own = (losses.normalised(w) * s).sum(1).detach()
+        median = own.median()
+        return median + (own - median).abs().mean() * losses.median_mad(-disparity)

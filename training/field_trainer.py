@@ -1,0 +1,171 @@
+"""Learning a radiance field with a static and a dynamic part from a clip (DDR, TVCG 2025, on NSFF's terms)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from renderer.field.draw import coarse_field, field_frames
+from renderer.field.march import Marched, march, rays_through
+from renderer.field.model import RadianceField, density
+from renderer.view import Frame, View
+from training.checkpoint import Checkpoint
+from training.clip_targets import ClipTargets
+from training.config import TrainConfig
+from training.data.dataset import Dataset
+from training.depth_term import DepthTerm, SeenRays
+from training.field_scene import RadianceOptimizer, first_field
+from training.field_terms import Neighbour, RayTargets, SceneTerms
+from training.plane_penalties import curvature, distance_to_one, total_variation
+from training.trainer import StepReport, Trainer, other_data, to_db
+
+DRAW_PIXELS = 12_000
+"""Most pixels of a picture that is drawn between two steps."""
+HARD_SHARE = 1 / 12
+"""Share of the run in which what moves gets more rays, as released (25,000 of 300,000)."""
+
+
+class FieldTrainer(Trainer):
+    """Learns a :class:`renderer.field.model.RadianceField` from random rays of one picture per step.
+
+    ``targets``: what is known of the clip besides its colours.
+    """
+
+    unit = "values"
+
+    def __init__(self, dataset: Dataset, config: TrainConfig, checkpoint: Checkpoint | None = None) -> None:
+        super().__init__(dataset, config, None, checkpoint.step if checkpoint else 0)
+        field = first_field(dataset, config) if checkpoint is None else checkpoint.scene
+        if not isinstance(field, RadianceField):
+            raise other_data(self.done)
+        self._field = field
+        self.optimizer = RadianceOptimizer(field, config.field)
+        self._terms = SceneTerms(config.terms, config.scaled(config.terms.decay) if config.terms.decay else 0)
+        steps_per_decay = config.scaled(config.depth.decay) if config.depth.decay else 0
+        self._depth = DepthTerm(config.depth, config.ddr, steps_per_decay, config.seed)
+        self.targets = ClipTargets(dataset, config, depths=self._depth.needs_depth)
+        self._by_frame = {(dataset.shots[i].camera_name, dataset.shots[i].frame): i for i in self._train}
+        if checkpoint:
+            try:
+                self.optimizer.load_moments(dict(checkpoint.training))
+                self.cameras.load(dict(checkpoint.cameras))
+            except (RuntimeError, ValueError, KeyError):
+                raise other_data(self.done) from None
+
+    @property
+    def scene(self) -> RadianceField:
+        """The field as it is now; later steps change its tensors in place."""
+        return self._field
+
+    def step(self) -> StepReport:
+        """One update of the field, and while they are learned of the cameras."""
+        loss, error = 0.0, 0.0
+        for index in self._next_shots():
+            generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.done * self.batch + index)
+            pixels = self._pixels(index, generator)
+            m = self._marched(index, pixels, generator)
+            targets = self._targets_at(index, pixels)
+            total = self._terms.photometric(m, targets) + self._terms.parts(m) + self._depths(index, pixels, m, targets)
+            neighbour = self._neighbour(index, pixels, generator)
+            if neighbour is not None:
+                total = total + self._terms.motion(self._field, m, targets, neighbour, self.done)
+            total = total + self.cameras.anchor(index, self.done) + self._planes()
+            (total / self.batch).backward()
+            loss += total.item() / self.batch
+            error += (m.color().detach() - targets.color).square().mean().item() / self.batch
+        self.optimizer.step(self.done / self.steps)
+        self.cameras.step(self.done)
+        self.done += 1
+        return StepReport(self.done, loss, to_db(error), self._field.size)
+
+    def checkpoint(self) -> Checkpoint:
+        """What is needed to go on as if nothing had happened."""
+        moments = self.optimizer.moments()
+        return Checkpoint(self.done, self._field, moments, {"steps": self.steps}, cameras=self.cameras.state())
+
+    def draw(self, view: View) -> Frame:
+        """The view of the field as it is now, coarsely where it is large."""
+        return coarse_field(self._field, view, DRAW_PIXELS, self.done)
+
+    def drawn_finely(self, view: View) -> Iterator[Frame | None] | None:
+        """The view at its full size, piece by piece."""
+        if view.camera.width * view.camera.height <= DRAW_PIXELS:
+            return None
+        return field_frames(self._field, view, self.done)
+
+    # -------------------------------------------------------------------------------------------- details
+
+    def _pixels(self, index: int, generator: torch.Generator) -> Tensor:
+        """(R, 2) random pixels of a shot; at first more of those that move."""
+        c, camera = self.config.field, self.dataset.shots[index].camera
+        assert c.rays is not None and c.moving_rays is not None
+        columns = torch.randint(camera.width, (c.rays,), generator=generator)
+        pixels = torch.stack([columns, torch.randint(camera.height, (c.rays,), generator=generator)], dim=1)
+        if c.moving_rays and self.done < HARD_SHARE * self.steps:
+            moving = torch.nonzero(self.targets.moving(index))  # (M, 2) row, column
+            if len(moving):
+                chosen = torch.randint(len(moving), (c.moving_rays,), generator=generator)
+                pixels = torch.cat([pixels, moving[chosen].flip(1)])
+        return pixels
+
+    def _marched(self, index: int, pixels: Tensor, generator: torch.Generator) -> Marched:
+        c, shot = self.config.field, self.dataset.shots[index]
+        assert c.proposals is not None and c.samples is not None
+        pose, zoom = self.cameras.pose(index, self.done), self.cameras.zoom(self.done)
+        rays = rays_through(shot.camera, pixels, shot.time, pose, zoom)
+        return march(self._field, rays, c.proposals, c.samples, generator)
+
+    def _targets_at(self, index: int, pixels: Tensor) -> RayTargets:
+        x, y = pixels.unbind(1)
+        return RayTargets(self.targets.picture(index)[y, x], self.targets.moving(index)[y, x], pixels)
+
+    def _depths(self, index: int, pixels: Tensor, m: Marched, targets: RayTargets) -> Tensor:
+        """DDR, its relatives, and empty space."""
+        if not self._depth.is_on:
+            return pixels.new_zeros((), dtype=torch.float32)
+        x, y = pixels.unbind(1)
+        depth, disparity = (None, None) if not self._depth.needs_depth else self.targets.depth(index)
+        unknown = torch.full((len(pixels),), float("nan"))
+        w = m.weights
+        seen = SeenRays(
+            m.samples.s,
+            {"total": w.blended, "dynamic": w.dynamic, "static": w.static},
+            unknown if depth is None else self._field.space.place(depth[y, x]),
+            unknown if disparity is None else disparity[y, x],
+            m.samples.edges,
+        )
+        sigma = {p: density(getattr(m, p).raw).view_as(m.samples.s) for p in ("dynamic", "static")}
+        return self._depth(seen, self.done) + self._depth.empty_space(sigma, seen, targets.moving, self.done)
+
+    def _neighbour(self, index: int, pixels: Tensor, generator: torch.Generator) -> Neighbour | None:
+        """The frame before or after, by chance; None where the clip has neither."""
+        shot = self.dataset.shots[index]
+        there = [self._by_frame.get((shot.camera_name, shot.frame + step)) for step in (-1, 1)]
+        sides = [side for side, other in enumerate(there) if other is not None]
+        if not sides:
+            return None
+        side = sides[int(torch.randint(len(sides), (), generator=generator))]
+        other = there[side]
+        assert other is not None
+        flow, seen = self.targets.flow(index, other)
+        x, y = pixels.unbind(1)
+        pose, zoom = self.cameras.pose(other, self.done), self.cameras.zoom(self.done)
+        shot = self.dataset.shots[other]
+        return Neighbour(side, shot.time, shot.camera, pose, zoom, flow[y, x], seen[y, x])
+
+    def _planes(self) -> Tensor:
+        """What keeps the planes smooth."""
+        c, total = self.config.field, torch.zeros(())
+        for planes in (self._field.static_planes, self._field.dynamic_planes, self._field.proposal_planes):
+            by_name = planes.by_name()
+            still = [p for name, ps in by_name.items() if "t" not in name for p in ps]
+            times = [p for name, ps in by_name.items() if "t" in name for p in ps]
+            if c.variation:
+                total = total + c.variation * total_variation(still)
+            if times and c.time_smoothness:
+                total = total + c.time_smoothness * curvature(times)
+            if times and c.to_one:
+                total = total + c.to_one * distance_to_one(times)
+        return total
