@@ -132,7 +132,8 @@ def ddr_gumbel(
     ``t``, ``weights``: (R, S) places, ascending, and rendering weights. ``target``: (R,) D. ``valid``: (R,) bool, rays
     that count. ``normalise``: ``aligned`` compares in the coordinate of t, in which D then has to be; ``batch`` brings
     draws and D each to median 0 and mean deviation 1 over the whole batch, as released, so that D may be anything
-    affine in t that grows with it, such as minus the disparity, and the result has no unit.
+    affine in t that grows with it, such as minus the disparity, and the result has no unit. Padding, of weight 0, has
+    to repeat the ray's last place: a warm draw leans on all samples, on each without weight by about 1e-8^(1/tau).
     """
     if valid is not None:
         t, weights, target = t[valid], weights[valid], target[valid]
