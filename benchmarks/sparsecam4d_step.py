@@ -27,7 +27,7 @@ from training.data.images import as_target
 from training.data.procedural import procedural_dataset
 from training.gaussian_trainer import GaussianTrainer
 from training.losses import photometric_loss
-from training.study import COMMON, FRAMES, HEIGHT, WIDTH
+from training.studies.sparsecam4d import COMMON, FRAMES, HEIGHT, WIDTH
 
 STEPS, WARM_UP = 30_000, 250
 

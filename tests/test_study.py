@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from app import bench, cli
+from app import cli
 from renderer.errors import InputError
-from training import study as study_module
 from training.config import PRESETS, flattened, with_changes
 from training.data.generated_sources import demo_views
 from training.data.procedural import procedural_dataset
 from training.gaussian_trainer import GaussianTrainer
-from training.study import VARIANTS, distortion_correlation, run_variant, study
+from training.studies import sparsecam4d as study_module
+from training.studies.sparsecam4d import VARIANTS, distortion_correlation, run_variant, study
 
 ROW = ("variant", "seed", "psnr", "perceptual", "ssim", "distortion_correlation", "pose_error_ratio", "seconds")
 
@@ -55,10 +55,10 @@ def test_a_row_has_what_scripts_rely_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_quick_is_one_seed_and_fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(bench, "study", lambda *a: asked.append(a[:3]) or [])
+    monkeypatch.setattr(study_module, "study", lambda *a: asked.append(a[:3]) or [])
     cli.parse(["bench", "sparsecam4d", "--quick"])()
     cli.parse(["bench", "sparsecam4d"])()
-    assert asked == [(list(VARIANTS), [0], bench.QUICK_STEPS), (list(VARIANTS), [0, 1, 2], bench.STEPS)]
+    assert asked == [(list(VARIANTS), [0], 2400), (list(VARIANTS), [0, 1, 2], 6000)]
     for wrong in (["--seeds", "x"], ["--variants", "nope"], ["--steps", "0"]):
         with pytest.raises(InputError):
             cli.parse(["bench", "sparsecam4d", *wrong])()

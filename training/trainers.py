@@ -5,10 +5,13 @@ from __future__ import annotations
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data.dataset import Dataset
+from training.field_trainer import FieldTrainer
 from training.gaussian_trainer import GaussianTrainer
 from training.trainer import Trainer
 
 
 def make_trainer(dataset: Dataset, config: TrainConfig, checkpoint: Checkpoint | None = None) -> Trainer:
     """The trainer that ``config.scene.model`` asks for, at a checkpoint where one is given."""
+    if config.scene.model == "field":
+        return FieldTrainer(dataset, config, checkpoint)
     return GaussianTrainer(dataset, config, checkpoint)
