@@ -12,7 +12,7 @@ from renderer.slicing import slice_at
 from renderer.splat import splat
 from tests.tiny import camera_at, random_gaussians
 from training.alignment import Similarity, pose_errors, similarity_between
-from training.camera_learning import LearnedCameras, camera_center, rotation_matrix
+from training.camera_learning import LearnedCameras, camera_center, magnified, rodrigues, rotation_matrix
 from training.config import CameraConfig
 from training.losses import photometric_loss
 
@@ -186,3 +186,43 @@ def test_the_similarity_between_poses_is_found() -> None:
         assert z2[0] == pytest.approx(0.6 * z[0])
     alone = similarity_between(before[:1], [move.camera(before[0])])  # one camera: no scale to be seen
     assert alone.scale == 1.0
+
+
+def test_axis_angles_turn_the_stated_pose_as_scipy_says() -> None:
+    learned = cameras_of(*ANGLES, config=CameraConfig(enabled=True, form="axis-angle"))
+    r, t = np.array([0.2, -0.1, 0.4]), np.array([0.3, 0.0, -0.2])
+    assert np.allclose(learned.camera(1).world_to_camera, learned.initial()[1].world_to_camera)
+    with torch.no_grad():
+        learned.parameters["r"][1], learned.parameters["t"][1] = torch.from_numpy(r), torch.from_numpy(t)
+    motion = np.eye(4)
+    motion[:3, :3], motion[:3, 3] = Rotation.from_rotvec(r).as_matrix(), t
+    expected = np.linalg.inv(motion @ learned.initial()[1].camera_to_world)
+    assert np.allclose(learned.camera(1).world_to_camera, expected)
+    assert torch.allclose(learned.pose(1), torch.from_numpy(expected).float())
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-8, 0.7])
+def test_the_rotation_of_an_axis_angle_has_a_gradient_also_at_zero(length: float) -> None:
+    r = (length * torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)).requires_grad_()
+    assert torch.autograd.gradcheck(rodrigues, r)
+
+
+def test_a_magnified_pose_draws_what_a_longer_focal_length_draws() -> None:
+    scene, camera = random_gaussians(40, seed=2), cameras_of(*ANGLES).initial()[0]
+    longer = replace(camera, fx=1.2 * camera.fx, fy=1.2 * camera.fy)
+    pose = torch.from_numpy(camera.world_to_camera.astype(np.float32))
+    instant = slice_at(scene, 0.5, camera_center(pose))
+    zoomed = splat(instant.splats, camera, pose=magnified(pose, torch.tensor(1.2)))
+    assert torch.allclose(zoomed.color, splat(instant.splats, longer).color, atol=1e-4)
+
+
+def test_the_focal_length_is_learned_as_a_factor_of_all_cameras() -> None:
+    learned = cameras_of(*ANGLES, config=CameraConfig(enabled=True, focal=True, focal_rate=0.1), last=10)
+    zoom = learned.zoom(0)
+    assert zoom is not None
+    (2.0 * zoom).backward()
+    learned.step(0)
+    factor = float(np.exp(-0.1))
+    assert [c.fx for c in learned.cameras()] == pytest.approx([factor * c.fx for c in learned.initial()])
+    frozen = learned.zoom(10)
+    assert frozen is not None and not frozen.requires_grad

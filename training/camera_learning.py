@@ -157,6 +157,15 @@ def rotation_matrix(q: Tensor) -> Tensor:
     return torch.stack(rows).reshape(3, 3)
 
 
+def magnified(pose: Tensor, zoom: Tensor | None) -> Tensor:
+    """(4, 4) for a splatter: a world-to-camera after which x and y are stretched by ``zoom``, as a longer focal length
+    stretches what a pinhole camera sees."""
+    if zoom is None:
+        return pose
+    one = torch.ones_like(zoom)
+    return torch.stack([zoom, zoom, one, one])[:, None] * pose
+
+
 def camera_center(pose: Tensor) -> Tensor:
     """(3,) position in the world of a world-to-camera (4, 4)."""
     return -pose[:3, :3].T @ pose[:3, 3]

@@ -12,7 +12,7 @@ from renderer.camera import Camera
 from training.alignment import similarity_between
 from training.camera_learning import LearnedCameras
 from training.config import TrainConfig
-from training.data.dataset import Dataset
+from training.data.dataset import Dataset, Shot
 from training.data.generated import GeneratedViews
 
 
@@ -66,15 +66,22 @@ class ClipCameras:
 
     def clip(self) -> Dataset:
         """The clip with its cameras where they are now: trained ones as learned, held-out ones moved by the similarity
-        that took the trained ones from where they started, and with the same zoom."""
+        that took the trained ones from where they started, and with the same zoom. Without stated poses a held-out shot
+        is where the trained one is that is nearest in time."""
         if self.learned is None:
             return self._dataset
         count, places = len(self._real), self._places
         now, before = self.learned.cameras(), self.learned.initial()
-        moved = similarity_between(before[:count], now[:count])
+        moved, zoomed = similarity_between(before[:count], now[:count]), self.learned.zoomed
+
+        def held_out(shot: Shot) -> Camera:
+            if self._dataset.posed:
+                return zoomed(moved.camera(shot.camera))
+            nearest = min(places, key=lambda i: abs(self._dataset.shots[i].time - shot.time))
+            return now[places[nearest]]
+
         shots = [
-            replace(s, camera=now[places[i]] if i in places else self.learned.zoomed(moved.camera(s.camera)))
-            for i, s in enumerate(self._dataset.shots)
+            replace(s, camera=now[places[i]] if i in places else held_out(s)) for i, s in enumerate(self._dataset.shots)
         ]
         generated = self._dataset.generated
         if generated is not None and self._virtual is not None:
@@ -105,6 +112,8 @@ def _stated(camera: Camera) -> Tensor:
 
 def _places(dataset: Dataset) -> dict[int, int]:
     """Number of the camera of each training shot: one for a camera that stands still, else one per shot."""
+    if not dataset.posed:
+        return {index: k for k, index in enumerate(dataset.indices("train"))}
     numbers: dict[tuple[str, Camera], int] = {}
     shots = {index: dataset.shots[index] for index in dataset.indices("train")}
     return {index: numbers.setdefault((s.camera_name, s.camera), len(numbers)) for index, s in shots.items()}

@@ -12,12 +12,13 @@ from renderer.harmonics import MAX_LEVEL
 from renderer.slicing import slice_at
 from renderer.splat import splat
 from renderer.view import Frame, View
-from training.camera_learning import camera_center
+from training.camera_learning import camera_center, magnified
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.images import as_target
 from training.densify import DensityStatistics, densify, reset_opacities
+from training.gaussian_depth import GaussianDepth, depth_wanted
 from training.generated_term import GeneratedTerm, first_box
 from training.initialise import initial_gaussians, scene_extent
 from training.losses import motion_loss, photometric_loss, rigid_loss
@@ -40,6 +41,7 @@ class GaussianTrainer(Trainer):
             raise other_data(self.done)
         self.optimizer = GaussianOptimizer(gaussians, config.rates, self.extent)
         self._statistics = DensityStatistics.empty(len(gaussians), gaussians.positions.device)
+        self._depth = GaussianDepth(dataset, config) if depth_wanted(config) else None
         if virtual is not None:
             self.generated = GeneratedTerm(virtual, config, first_box(gaussians), dataset.frame_count, self.extent)
         if checkpoint:
@@ -104,10 +106,14 @@ class GaussianTrainer(Trainer):
             pose = self.cameras.pose(index, self.done)
             instant = slice_at(self.scene, shot.time, camera_center(pose))
             offsets = torch.zeros(len(instant.ids), 2, requires_grad=True)
-            image = splat(instant.splats, shot.camera, pose=pose, screen_offsets=offsets)
+            known = None if self._depth is None else self._depth.channel(index)
+            seen = magnified(pose, self.cameras.zoom(self.done))
+            image = splat(instant.splats, shot.camera, pose=seen, screen_offsets=offsets, depth_target=known)
 
             loss = photometric_loss(image.color, target, self.config.loss.dssim)
             loss = loss + self.cameras.anchor(index, self.done)
+            if self._depth is not None:
+                loss = loss + self._depth.loss(instant.splats, shot.camera, seen, image, index, self.done)
             (loss / self.batch).backward()
 
             if offsets.grad is not None:  # a picture pulls as much in a batch as alone

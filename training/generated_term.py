@@ -12,7 +12,7 @@ from torch import Tensor
 from renderer.gaussians import Gaussians
 from renderer.slicing import slice_at
 from renderer.splat import SplatImage, splat
-from training.camera_learning import camera_center
+from training.camera_learning import camera_center, magnified
 from training.clip_cameras import ClipCameras
 from training.config import TrainConfig
 from training.data.generated import GeneratedViews
@@ -51,7 +51,7 @@ class GeneratedTerm:
             scene, deltas = gaussians, Deltas()
             if self.field is not None and self.is_on(step):
                 scene, deltas = self.field.distorted(gaussians, frame.time, self.views.pose_coordinate(frame.pose))
-            image = self._draw(scene, index, cameras.virtual_pose(frame.pose, step))
+            image = self._draw(scene, index, cameras.virtual_pose(frame.pose, step), cameras.zoom(step))
             loss = c.l1 * (image.color - target).abs().mean() + c.perceptual * self.perceptual.loss(image.color, target)
             loss = loss + cameras.virtual_anchor(frame.pose, step)
             if self.field is not None and self._learns(step):
@@ -60,10 +60,10 @@ class GeneratedTerm:
             total += loss.item() / c.batch
         return total
 
-    def _draw(self, scene: Gaussians, index: int, pose: Tensor) -> SplatImage:
+    def _draw(self, scene: Gaussians, index: int, pose: Tensor, zoom: Tensor | None) -> SplatImage:
         frame = self.views.frames[index]
         instant = slice_at(scene, frame.time, camera_center(pose))
-        return splat(instant.splats, self.views.cameras[frame.pose], pose=pose)
+        return splat(instant.splats, self.views.cameras[frame.pose], pose=magnified(pose, zoom))
 
     def update(self, step: int) -> None:
         """Adam's step of the field, while it learns."""

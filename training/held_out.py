@@ -21,7 +21,7 @@ from renderer.slicing import slice_at
 from renderer.splat import splat
 from training.camera_learning import LearnedCameras, camera_center
 from training.config import CameraConfig
-from training.data.dataset import Dataset, Shot
+from training.data.dataset import Dataset
 from training.data.images import as_target
 
 COARSE = CameraConfig(enabled=True, rotation=3e-3, translation=3e-3, anchor=0.0)
@@ -34,19 +34,18 @@ RAYS, PROPOSALS, SAMPLES = 512, 32, 24
 
 
 def aligned(scene: Scene, dataset: Dataset) -> Dataset:
-    """The clip with every held-out camera at the pose from which the scene looks most like its first picture (L1)."""
+    """The clip with every held-out camera at the pose from which the scene looks most like its first picture (L1), and
+    every held-out shot at one of its own where the clip came without poses."""
     depth = 2 / (1 / dataset.near + 1 / dataset.far)
-    found: dict[tuple[str, Camera], Camera] = {}
+    found: dict[object, Camera] = {}
+    shots = list(dataset.shots)
     for index in dataset.indices("test"):
-        shot = dataset.shots[index]
-        if (shot.camera_name, shot.camera) not in found:
-            target = as_target(dataset.read(index))
-            found[shot.camera_name, shot.camera] = fitted(scene, shot.camera, shot.time, target, depth)
-
-    def moved(shot: Shot) -> Shot:
-        return replace(shot, camera=found.get((shot.camera_name, shot.camera), shot.camera))
-
-    return replace(dataset, shots=[moved(s) if s.split == "test" else s for s in dataset.shots])
+        shot = shots[index]
+        key = (shot.camera_name, shot.camera) if dataset.posed else index
+        if key not in found:
+            found[key] = fitted(scene, shot.camera, shot.time, as_target(dataset.read(index)), depth)
+        shots[index] = replace(shot, camera=found[key])
+    return replace(dataset, shots=shots)
 
 
 def fitted(scene: Scene, camera: Camera, time: float, target: Tensor, depth: float) -> Camera:

@@ -49,7 +49,8 @@ class Dataset:
     to call from any thread. ``depth``: the same for an exact metric depth (H, W) float32 where one is known.
     ``duration``: seconds. ``near, far``: depths between which the scene lies, scene units. ``up``: (3,) world
     direction that points up. ``points``: sparse points, when the clip comes with some. ``source``: what was opened.
-    ``generated``: views that a generator made of it, where some are learned from.
+    ``generated``: views that a generator made of it, where some are learned from. ``posed``: whether poses are known;
+    where not they are all stated alike, and every shot has one of its own to learn.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Dataset:
     points: PointCloud | None = field(default=None, repr=False)
     depth: Callable[[int], NDArray[np.float32]] | None = field(default=None, repr=False)
     generated: GeneratedViews | None = field(default=None, repr=False)
+    posed: bool = True
 
     def indices(self, split: Split) -> list[int]:
         """Shots of a split, in the order of the clip."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from renderer.errors import InputError
 from training.data.dataset import Dataset
@@ -29,6 +30,10 @@ class DataOptions:
     """First and last frame (from 0) to train on, of a single moving camera; the frames outside are held out."""
     test_frames: tuple[int, ...] = ()
     """First and last frame (from 0) to measure, of a single moving camera; with train_frames."""
+    poses: Literal["stated", "identity"] = "stated"
+    """Camera poses as the clip states them; identity for a hand-held clip without any, to learn them."""
+    fov: float = 60.0
+    """Field of view along the longer side, degrees, of a clip without poses."""
     frame_step: int = 1
     """Use every N-th frame only."""
     generated: str = "auto"
@@ -57,6 +62,10 @@ def open_dataset(source: str | Path, options: DataOptions, report: Report = lamb
     if not folder.is_dir():
         raise InputError(f"{folder}: a file; give the folder of a clip with its cameras")
     report(f"Opening {folder.name}")
+    if options.poses == "identity":
+        from training.data.unposed_frames import open_unposed
+
+        return open_unposed(folder, options)
     if (folder / "cameras.json").is_file():
         from training.data.calibrated_videos import open_calibrated_videos
 
@@ -76,6 +85,8 @@ def check_options(options: DataOptions) -> None:
     """InputError for values that cannot be."""
     if not 0.0001 <= options.megapixels <= 100:
         raise InputError(f"--data.megapixels {options.megapixels:g}: give a number between 0.0001 and 100")
+    if not 1 <= options.fov <= 170:
+        raise InputError(f"--data.fov {options.fov:g}: give an angle between 1 and 170 degrees")
     if options.frame_step < 1:
         raise InputError(f"--data.frame-step {options.frame_step}: give 1 or more")
     for name, span in (("train", options.train_frames), ("test", options.test_frames)):
@@ -101,7 +112,8 @@ def _not_understood(folder: Path) -> str:
     if names & IMAGE_SUFFIXES:
         return (
             f"{folder}: pictures without camera poses; add poses_bounds.npy (LLFF) or precomputed.json beside them, "
-            "for example from COLMAP"
+            "for example from COLMAP, or learn them with --data.poses identity --cameras.enabled if the camera hardly "
+            "moved"
         )
     if names & VIDEO_SUFFIXES:
         return f"{folder}: videos without a calibration; add cameras.json with each camera's K and world_to_camera"

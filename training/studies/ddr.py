@@ -63,9 +63,9 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One run. ``psnr``: dB, mean over held-out pictures. ``depth_error``: mean over their pixels of the distance of the
-    expected to the true depth, as a share of it. ``floater_mass``: mean weight of their rays nearer than 95 % of the
-    true depth. ``seconds``: of training."""
+    """One run. ``psnr``: dB, mean over held-out pictures. ``depth_error``: mean over their pixels of the distance of
+    the expected to the true depth, as a share of it. ``floater_mass``: mean weight of their rays nearer than 95 % of
+    the true depth. ``seconds``: of training."""
 
     variant: str
     scene_model: SceneModel

@@ -1,0 +1,95 @@
+"""DDR and its relatives on 4D Gaussians: what depth is asked of the weights with which a picture is drawn."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from renderer.camera import Camera
+from renderer.field.space import Space
+from renderer.splat import SplatImage, Splats
+from renderer.splat.rays import splat_rays
+from training.clip_targets import ClipTargets
+from training.config import TrainConfig
+from training.data.dataset import Dataset
+from training.ddr_config import DdrConfig, DepthConfig
+from training.depth_term import DepthTerm, SeenRays
+from training.field_scene import scene_space
+from training.ray_losses import empty_alpha
+
+SOLID = 1e-3
+"""Least opacity of a pixel whose depth is looked at."""
+
+
+class GaussianDepth:
+    """The depth terms of one run. The closed form of DDR is a channel of the picture itself; what needs the weights one
+    by one looks at some of the picture's rays."""
+
+    def __init__(self, dataset: Dataset, config: TrainConfig) -> None:
+        self._depth, self._ddr, self._seed = config.depth, config.ddr, config.seed
+        self._space: Space = scene_space(dataset, config.field)
+        steps_per_decay = config.scaled(config.depth.decay) if config.depth.decay else 0
+        self._by_channel = _by_channel(config.depth, config.ddr)
+        ddr = DdrConfig(**{**vars(config.ddr), "weight": 0.0, "branch": "total"}) if self._by_channel else config.ddr
+        self._term = DepthTerm(config.depth, ddr, steps_per_decay, config.seed)
+        self._on_rays = self._term.is_on
+        needs = self._term.needs_depth or self._by_channel
+        self.targets = ClipTargets(dataset, config, depths=needs) if needs else None
+
+    def channel(self, index: int) -> Tensor | None:
+        """(H, W) depths that the splatter compares with, 0 where none is known; None where it need not."""
+        if not self._by_channel or self.targets is None:
+            return None
+        return torch.nan_to_num(self.targets.depth(index)[0])
+
+    def loss(self, splats: Splats, camera: Camera, pose: Tensor, image: SplatImage, index: int, step: int) -> Tensor:
+        """All terms of a step on the picture of a shot."""
+        total = image.color.new_zeros(())
+        if image.depth_error is not None:
+            total = total + self._term.weight(step) * self._ddr.weight * self._channel_error(image, index)
+        if self._on_rays:
+            total = total + self._ray_terms(splats, camera, pose, index, step)
+        return total
+
+    def _channel_error(self, image: SplatImage, index: int) -> Tensor:
+        """Mean over pixels of E|t - D| in normalised depth, to first order around D."""
+        assert image.depth_error is not None and self.targets is not None
+        depth = self.targets.depth(index)[0]
+        known = torch.isfinite(depth) & (image.opacity.detach() > SOLID)
+        D = depth[known]
+        slope = 1 / (D * D * (1 / self._space.near - 1 / self._space.far))
+        error = image.depth_error[known] / image.opacity[known].clamp(min=SOLID) * slope
+        return error.sum() / max(1, int(known.sum()))
+
+    def _ray_terms(self, splats: Splats, camera: Camera, pose: Tensor, index: int, step: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
+        columns = torch.randint(camera.width, (self._depth.rays,), generator=generator)
+        pixels = torch.stack([columns, torch.randint(camera.height, (self._depth.rays,), generator=generator)], dim=1)
+        batch = splat_rays(splats, camera, pixels, pose=pose)
+        x, y = pixels.unbind(1)
+        unknown = torch.full((len(pixels),), float("nan"))
+        target, disparity = unknown, unknown
+        if self.targets is not None:
+            depth, raw = self.targets.depth(index)
+            target, disparity = self._space.place(depth[y, x]), raw[y, x]
+        solid = batch.weights.detach().sum(1) > SOLID
+        target = torch.where(solid, target, torch.nan)
+        s = self._space.place(batch.depths.clamp(min=camera.near))
+        seen = SeenRays(
+            s, {"total": batch.weights, "dynamic": batch.weights, "static": batch.weights}, target, disparity
+        )
+        total = self._term(seen, step)
+        known = torch.isfinite(target)
+        if self._ddr.empty and known.any():
+            empty = empty_alpha(batch.alphas[known], s[known], target[known], self._ddr.margin)
+            total = total + self._term.weight(step) * self._ddr.empty * empty
+        return total
+
+
+def depth_wanted(config: TrainConfig) -> bool:
+    """Whether a configuration has any depth term."""
+    return DepthTerm(config.depth, config.ddr, 0, 0).is_on
+
+
+def _by_channel(depth: DepthConfig, ddr: DdrConfig) -> bool:
+    return ddr.weight > 0 and ddr.estimator == "exact" and depth.alignment == "frame"
