@@ -48,7 +48,14 @@ SCENES = {
 }
 
 
-def run(splats: Splats, backend: str) -> tuple[SplatImage, dict[str, torch.Tensor]]:
+def depth_target(seed: int = 0) -> torch.Tensor:
+    """(H, W) depths among those of the scenes, not known at a third of the pixels."""
+    rng = np.random.default_rng(seed)
+    depths = rng.uniform(1.5, 3.5, (camera().height, camera().width))
+    return torch.tensor(np.where(rng.uniform(size=depths.shape) < 1 / 3, rng.choice([0.0, -1.0]), depths))
+
+
+def run(splats: Splats, backend: str, target: torch.Tensor | None = None) -> tuple[SplatImage, dict[str, torch.Tensor]]:
     """A picture, and the gradients of a random weighting of all its outputs."""
     dtype = torch.float64 if backend == "reference" else torch.float32
     leaves = {name: getattr(splats, name).to(dtype).clone().requires_grad_() for name in FIELDS}
@@ -57,10 +64,12 @@ def run(splats: Splats, backend: str) -> tuple[SplatImage, dict[str, torch.Tenso
     image = splat(
         Splats(*(leaves[name] for name in FIELDS)), camera(), pose=leaves["pose"], screen_offsets=leaves["offsets"],
         background=torch.tensor([0.2, 0.3, 0.4], dtype=dtype), backend=backend,
+        depth_target=None if target is None else target.to(dtype),
     )  # fmt: skip
     generator = torch.Generator().manual_seed(0)
     total = torch.zeros((), dtype=dtype)
-    for output in (image.color, image.depth, image.opacity):
+    outputs = [image.color, image.depth, image.opacity]
+    for output in outputs if image.depth_error is None else [*outputs, image.depth_error]:
         total = total + (output * torch.randn(output.shape, generator=generator, dtype=torch.float64).to(dtype)).sum()
     total.backward()
     zero = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
@@ -77,11 +86,12 @@ def assert_close(found: torch.Tensor, expected: torch.Tensor, name: str) -> None
     assert float(a @ b / (a.norm() * b.norm())) >= 0.9999, name
 
 
+@pytest.mark.parametrize("target", [None, depth_target()], ids=["no target", "target"])
 @pytest.mark.parametrize("name", SCENES)
-def test_the_cpu_draws_what_the_reference_draws(name: str) -> None:
-    expected, expected_gradients = run(SCENES[name], "reference")
-    found, gradients = run(SCENES[name], "cpu")
-    for field in ("color", "depth", "opacity"):
+def test_the_cpu_draws_what_the_reference_draws(name: str, target: torch.Tensor | None) -> None:
+    expected, expected_gradients = run(SCENES[name], "reference", target)
+    found, gradients = run(SCENES[name], "cpu", target)
+    for field in ("color", "depth", "opacity") if target is None else ("color", "depth", "opacity", "depth_error"):
         assert_close(getattr(found, field), getattr(expected, field), field)
     assert (found.radii - expected.radii).abs().max().item() <= 1 if len(SCENES[name]) else True
     for leaf, gradient in expected_gradients.items():
@@ -91,7 +101,9 @@ def test_the_cpu_draws_what_the_reference_draws(name: str) -> None:
 def test_the_reference_is_plain_arithmetic() -> None:
     """One pixel after the other, one splat after the other, in float64."""
     splats, cam = random_splats(25, 11), camera(17, 13)
-    image = splat(splats, cam, backend="reference")
+    target = depth_target()[:13, :17]
+    image = splat(splats, cam, depth_target=target, backend="reference")
+    assert image.depth_error is not None
     R, T = cam.world_to_camera[:3, :3], cam.world_to_camera[:3, 3]
     ellipses = []
     for mean, cov, o, c in zip(
@@ -110,7 +122,7 @@ def test_the_reference_is_plain_arithmetic() -> None:
     ellipses.sort(key=lambda e: e[0])
     for row in range(cam.height):
         for column in range(cam.width):
-            light, color, depth = 1.0, np.zeros(3), 0.0
+            light, color, depth, error = 1.0, np.zeros(3), 0.0, 0.0
             for z, center, conic, o, c in ellipses:
                 d = np.array([column + 0.5, row + 0.5]) - center
                 alpha = min(0.99, o * math.exp(-0.5 * d @ conic @ d))
@@ -119,19 +131,27 @@ def test_the_reference_is_plain_arithmetic() -> None:
                 if light * (1 - alpha) < 1e-4:
                     break
                 color, depth = color + light * alpha * c, depth + light * alpha * z
+                if target[row, column] > 0:
+                    error += light * alpha * abs(z - float(target[row, column]))
                 light *= 1 - alpha
             np.testing.assert_allclose(image.color[row, column], color, atol=1e-10)
             assert float(image.depth[row, column]) == pytest.approx(depth, abs=1e-10)
             assert float(image.opacity[row, column]) == pytest.approx(1 - light, abs=1e-10)
+            assert float(image.depth_error[row, column]) == pytest.approx(error, abs=1e-10)
 
 
 def test_the_gradients_of_the_reference_are_those_of_finite_differences() -> None:
     splats, cam = random_splats(4, 12, size=0.4, opacity=(0.2, 0.8)), camera(9, 7)
-    weights = torch.randn(7, 9, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights = torch.randn(7, 9, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    target = depth_target()[:7, :9]
 
     def value(*leaves: torch.Tensor) -> torch.Tensor:
-        image = splat(Splats(*leaves[:4]), cam, pose=leaves[4], screen_offsets=leaves[5], backend="reference")
-        outputs = torch.cat([image.color, image.depth[..., None], image.opacity[..., None]], dim=2)
+        image = splat(
+            Splats(*leaves[:4]), cam, pose=leaves[4], screen_offsets=leaves[5], depth_target=target, backend="reference"
+        )
+        assert image.depth_error is not None
+        maps = torch.stack([image.depth, image.opacity, image.depth_error], dim=2)
+        outputs = torch.cat([image.color, maps], dim=2)
         return (outputs * weights).sum()
 
     leaves = [getattr(splats, name).clone() for name in FIELDS]
@@ -141,8 +161,48 @@ def test_the_gradients_of_the_reference_are_those_of_finite_differences() -> Non
     assert torch.autograd.gradcheck(value, inputs, eps=1e-7, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_a_target_leaves_the_picture_as_it_is(backend: str) -> None:
+    plain, compared = run(SCENES["many"], backend)[0], run(SCENES["many"], backend, depth_target())[0]
+    assert plain.depth_error is None
+    for field in ("color", "depth", "opacity"):
+        torch.testing.assert_close(getattr(compared, field), getattr(plain, field), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_the_depth_error_tells_two_surfaces_from_one_between_them(backend: str) -> None:
+    """The error of the expected depth is 0 in both cases; the expectation of the error is not."""
+    cam = Camera(np.eye(4), 20, 20, 8, 8, 16, 16)
+    covariances = torch.tensor([[9.0, 0, 0, 9, 0, 1e-6]]).repeat(2, 1)
+    both = Splats(torch.tensor([[0.0, 0, 2], [0, 0, 4]]), covariances, torch.tensor([0.5, 0.98]), torch.ones(2, 3))
+    image = splat(both, cam, backend=backend)
+    mean = (image.depth / image.opacity).detach()
+    error = splat(both, cam, depth_target=mean, backend=backend).depth_error
+    one = Splats(torch.tensor([[0.0, 0, float(mean[8, 8])]]), covariances[:1], torch.tensor([0.98]), torch.ones(1, 3))
+    single = splat(one, cam, depth_target=torch.full((16, 16), float(mean[8, 8])), backend=backend).depth_error
+    assert error is not None and single is not None
+    assert float(error[8, 8] / image.opacity[8, 8]) == pytest.approx(1, abs=0.02)
+    assert float(single[8, 8]) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_the_target_gets_no_gradient(backend: str) -> None:
+    dtype = torch.float64 if backend == "reference" else torch.float32
+    splats = Splats(*(getattr(SCENES["one"], name).to(dtype).clone().requires_grad_() for name in FIELDS))
+    target = depth_target().to(dtype).requires_grad_()
+    error = splat(splats, camera(), depth_target=target, backend=backend).depth_error
+    assert error is not None
+    error.sum().backward()
+    assert target.grad is None and splats.means.grad is not None
+
+
+def test_a_target_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"depth_target has shape \(45, 60\)"):
+        splat(SCENES["one"], camera(), depth_target=torch.ones(45, 60))
+
+
 def test_equal_input_gives_equal_bits() -> None:
-    first, second = run(SCENES["many"], "cpu"), run(SCENES["many"], "cpu")
+    first, second = (run(SCENES["many"], "cpu", depth_target()) for _ in range(2))
     assert torch.equal(first[0].color, second[0].color)
     for name, gradient in first[1].items():
         assert torch.equal(gradient, second[1][name]), name

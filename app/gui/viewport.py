@@ -14,6 +14,7 @@ from app.gui import theme
 from app.gui.gl_thread import COLOR_MAP, Drawing, GlThread
 from app.gui.navigation import Viewpoint
 from renderer.gl.frame_drawer import Mode, Picture, fitted
+from renderer.weights import RAY_MAPS
 from renderer.rays import RayDistribution
 from renderer.view import Frame, View
 from training.config import HEADS
@@ -29,8 +30,15 @@ CLICK_SLACK = 4
 TEXTURE_STEP = 64
 TURN = 0.008
 """Radians per pixel of an orbit drag."""
-MODES = {"Colour": Mode.COLOR, "Depth": Mode.DEPTH, "Opacity": Mode.OPACITY, "Distortion (STDF)": Mode.OVERLAY}
-PLAIN_MODES = [name for name, mode in MODES.items() if mode != Mode.OVERLAY]
+DISTORTION, RAY_MODE = "Distortion (STDF)", "Rays (DDR)"
+MODES = {
+    "Colour": Mode.COLOR,
+    "Depth": Mode.DEPTH,
+    "Opacity": Mode.OPACITY,
+    DISTORTION: Mode.OVERLAY,
+    RAY_MODE: Mode.OVERLAY,
+}
+PLAIN_MODES = [name for name in MODES if name != DISTORTION]
 """Those that every scene has."""
 
 
@@ -44,7 +52,7 @@ class Viewport:
         self.frame: Frame | None = None
         self.marked: RayDistribution | None = None
         self._opened: p.Opened | None = None
-        self._mode = Mode.COLOR
+        self._mode_name = "Colour"
         self._size = (640, 480)
         self._shape = (0, 0)
         self._shown: tuple[int, int, int, int] = (0, 0, 1, 1)
@@ -69,14 +77,19 @@ class Viewport:
                 )
                 with dpg.tooltip("mode"):
                     dpg.add_text(
-                        "What is shown (keys 1, 2, 3, 4). Distortion: where the views that a generator made\n"
-                        "disagree with the scene, at one of its virtual cameras"
+                        "What is shown (keys 1 to 5). Distortion: where the views that a generator made disagree\n"
+                        "with the scene, at one of its virtual cameras. Rays: how the weights spread along each\n"
+                        "pixel's ray, which shows geometry that is wrong although the depth looks right"
                     )
                 with dpg.group(horizontal=True, tag="distortion_row", show=False):
                     dpg.add_combo(list(HEADS), default_value=HEADS[0], width=96, tag="head", callback=self._ask_anew)
                     dpg.add_slider_int(label="s", width=96, tag="pose", callback=self._ask_anew)
                     with dpg.tooltip("pose"):
                         dpg.add_text("Virtual camera of the generated views")
+                dpg.add_combo(
+                    list(RAY_MAPS), default_value=RAY_MAPS[0], width=130, tag="ray_map", show=False,
+                    callback=self._ask_anew,
+                )  # fmt: skip
                 dpg.add_spacer(width=12)
                 with dpg.group(horizontal=True, tag="color_bar", show=False):
                     dpg.add_text("", tag="range_low", color=theme.MUTED)
@@ -272,21 +285,26 @@ class Viewport:
         self._touch()
 
     def set_mode(self, name: str) -> None:
-        """Show colour, depth, opacity, or the distortion where the scene has one."""
-        if MODES[name] == Mode.OVERLAY and not (self._opened and self._opened.has_distortion):
+        """Show colour, depth, opacity, how rays' weights spread, or the distortion where the scene has one."""
+        if name == DISTORTION and not (self._opened and self._opened.has_distortion):
             return
         dpg.set_value("mode", name)
         self._change_mode(0, name)
 
     def _change_mode(self, sender: int | str, name: str) -> None:
-        self._mode = MODES[name]
-        dpg.configure_item("distortion_row", show=self._mode == Mode.OVERLAY)
+        self._mode_name = name
+        dpg.configure_item("distortion_row", show=name == DISTORTION)
+        dpg.configure_item("ray_map", show=name == RAY_MODE)
         self._label_range()
         self._redraw()
         self._ask(still=True)
 
     def _ask_anew(self) -> None:
         self._ask(still=True)
+
+    @property
+    def _mode(self) -> Mode:
+        return MODES[self._mode_name]
 
     def _range(self) -> tuple[float, float]:
         """Values at the two ends of the colour map."""
@@ -297,7 +315,8 @@ class Viewport:
         unit = " scene units" if self._mode == Mode.DEPTH else ""
         if self._mode == Mode.OVERLAY and self.frame is not None:
             nothing = self.frame.overlay is None
-            unit = " (no distortion field yet)" if nothing else " " + self.frame.overlay_unit
+            waiting = " (no distortion field yet)" if self._mode_name == DISTORTION else ""
+            unit = waiting if nothing else " " + self.frame.overlay_unit
         dpg.configure_item("color_bar", show=self._mode != Mode.COLOR)
         dpg.set_value("range_low", f"{low:.3g}")
         dpg.set_value("range_high", f"{high:.3g}{unit}")
@@ -320,8 +339,10 @@ class Viewport:
         self._coarse = not still and limit < STILL_PIXELS
         camera = self.viewpoint.camera.resized(max(8, round(w * shrink)), max(8, round(h * shrink)))
         view = View(camera, self.time)
-        if self._mode == Mode.OVERLAY:
+        if self._mode_name == DISTORTION:
             view = View(camera, self.time, f"distortion/{dpg.get_value('head')}", dpg.get_value("pose"))
+        if self._mode_name == RAY_MODE:
+            view = View(camera, self.time, f"rays/{dpg.get_value('ray_map')}")
         if view != self._asked:
             self._asked, self._asked_at = view, time.monotonic()
             self._send(p.Draw(view))

@@ -22,10 +22,12 @@ from renderer.splat.types import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
 F = np.float32
 TILE = 8
 PIXELS = TILE * TILE
+DEPTH = 9
+"""Place of the depth in a row of ``geometry``."""
 CHECK_EVERY = 8
 """Splats between two looks at whether every pixel of a tile is opaque."""
 GRADIENTS = 10
-"""Sums per pair: h, h dx, h dy, h dx^2, h dx dy, h dy^2, and weight times the pixel's v_red, v_green, v_blue, v_depth,
+"""Sums per pair: h, h dx, h dy, h dx^2, h dx dy, h dy^2, and weight times the pixel's v_red, v_green, v_blue, v_z,
 where h is dL/d exponent."""
 SUM_PARTS = 8
 LOG2E = F(math.log2(math.e))
@@ -112,6 +114,17 @@ def _reaches(geometry, k, column, row):
     return best >= cut
 
 
+@njit(**INLINE)
+def _of_tile(picture, row, column):
+    """A tile's pixels (64,) of a picture (H, W), 0 outside."""
+    tile = np.zeros(PIXELS, np.float32)
+    for p in range(PIXELS):
+        x, y = column * TILE + p % TILE, row * TILE + p // TILE
+        if x < picture.shape[1] and y < picture.shape[0]:
+            tile[p] = picture[y, x]
+    return tile
+
+
 @njit(**PARALLEL)
 def bin_splats(rows, boxes, geometry, columns, tile_rows):
     """Which splats reach which tile, nearest first.
@@ -151,10 +164,14 @@ def bin_splats(rows, boxes, geometry, columns, tile_rows):
 
 
 @njit(**PARALLEL)
-def blend(geometry, starts, counts, pairs, width, height):
-    """Front to back over each tile: (H, W, 5) red, green, blue, depth and opacity without a background."""
+def blend(geometry, starts, counts, pairs, width, height, target):
+    """Front to back over each tile: (H, W, 5) red, green, blue, depth and opacity without a background.
+
+    With a ``target`` (H, W) of depths a sixth channel is the sum of weight times |z - target|, 0 where the target is
+    not positive. Without one it is None, of which numba makes a kernel of its own that knows of no target.
+    """
     columns = (width + TILE - 1) // TILE
-    image = np.zeros((height, width, 5), np.float32)
+    image = np.zeros((height, width, 5 if target is None else 6), np.float32)
     for tile in prange(counts.shape[0]):
         row, column = tile // columns, tile % columns
         px, py = np.empty(PIXELS, np.float32), np.empty(PIXELS, np.float32)
@@ -163,6 +180,8 @@ def blend(geometry, starts, counts, pairs, width, height):
         T = np.ones(PIXELS, np.float32)
         red, green, blue = np.zeros(PIXELS, np.float32), np.zeros(PIXELS, np.float32), np.zeros(PIXELS, np.float32)
         depth, opacity = np.zeros(PIXELS, np.float32), np.zeros(PIXELS, np.float32)
+        if target is not None:
+            D, error = _of_tile(target, row, column), np.zeros(PIXELS, np.float32)
         for j in range(counts[tile]):
             k = pairs[starts[tile] + j]
             u, v, a, b, c = geometry[k, 0], geometry[k, 1], geometry[k, 2], geometry[k, 3], geometry[k, 4]
@@ -179,6 +198,8 @@ def blend(geometry, starts, counts, pairs, width, height):
                 blue[p] += weight * cb
                 depth[p] += weight * z
                 opacity[p] += weight
+                if target is not None:
+                    error[p] += weight * abs(z - D[p])
                 T[p] = behind
             if j % CHECK_EVERY == CHECK_EVERY - 1 and T.max() < F(TRANSMITTANCE_MIN):
                 break
@@ -187,34 +208,40 @@ def blend(geometry, starts, counts, pairs, width, height):
             if x < width and y < height:
                 image[y, x, 0], image[y, x, 1], image[y, x, 2] = red[p], green[p], blue[p]
                 image[y, x, 3], image[y, x, 4] = depth[p], opacity[p]
+                if target is not None:
+                    image[y, x, 5] = error[p] if D[p] > F(0) else F(0)
     return image
 
 
 @njit(**PARALLEL)
-def blend_backward(geometry, starts, counts, pairs, image, v_image):
+def blend_backward(geometry, starts, counts, pairs, image, v_image, target):
     """Sums (capacity, 10) per pair (see ``GRADIENTS``) from the image without a background and its gradient, both
-    (H, W, 5).
+    (H, W, 5), or (H, W, 6) with the ``target`` of :func:`blend`.
 
     Goes front to back as the forward does. With f_i the gradient of what contribution i adds per unit of weight,
     dL/d alpha_i = T_i f_i - (sum behind i of w f) / (1 - alpha_i), and the sum behind is the total, known from the
     image, less the sum so far.
     """
-    height, width = image.shape[0], image.shape[1]
+    height, width, channels = image.shape[0], image.shape[1], 5 if target is None else 6
     columns = (width + TILE - 1) // TILE
     sums = np.empty((pairs.shape[0], GRADIENTS), np.float32)
     for tile in prange(counts.shape[0]):
         row, column = tile // columns, tile % columns
         px, py = np.empty(PIXELS, np.float32), np.empty(PIXELS, np.float32)
-        g = np.zeros((5, PIXELS), np.float32)
+        g = np.zeros((channels, PIXELS), np.float32)
         behind_sum, T = np.zeros(PIXELS, np.float32), np.ones(PIXELS, np.float32)
         for p in range(PIXELS):
             x, y = column * TILE + p % TILE, row * TILE + p // TILE
             px[p], py[p] = F(x) + F(0.5), F(y) + F(0.5)
             if x < width and y < height:
-                for n in range(5):
+                for n in range(channels):
                     g[n, p] = v_image[y, x, n]
                     behind_sum[p] += v_image[y, x, n] * image[y, x, n]
         g0, g1, g2, g3, g4 = g[0], g[1], g[2], g[3], g[4]
+        if target is not None:
+            D, g5 = _of_tile(target, row, column), g[5]
+            for p in range(PIXELS):
+                g5[p] = g5[p] if D[p] > F(0) else F(0)
         done = counts[tile]
         for j in range(counts[tile]):
             k = pairs[starts[tile] + j]
@@ -232,6 +259,10 @@ def blend_backward(geometry, starts, counts, pairs, image, v_image):
                 behind = T[p] * through
                 weight = alpha * T[p] if behind >= F(TRANSMITTANCE_MIN) else F(0)
                 f = cr * g0[p] + cg * g1[p] + cb * g2[p] + z * g3[p] + g4[p]
+                v_depth = g3[p]
+                if target is not None:
+                    f += abs(z - D[p]) * g5[p]
+                    v_depth += g5[p] if z > D[p] else (-g5[p] if z < D[p] else F(0))
                 behind_sum[p] -= weight * f
                 v_alpha = T[p] * f - behind_sum[p] / through
                 h = v_alpha * alpha if (weight > F(0) and raw <= F(ALPHA_MAX)) else F(0)
@@ -245,7 +276,7 @@ def blend_backward(geometry, starts, counts, pairs, image, v_image):
                 w0 += weight * g0[p]
                 w1 += weight * g1[p]
                 w2 += weight * g2[p]
-                w3 += weight * g3[p]
+                w3 += weight * v_depth
             pair = starts[tile] + j
             sums[pair, 0], sums[pair, 1], sums[pair, 2] = h0, h1, h2
             sums[pair, 3], sums[pair, 4], sums[pair, 5] = h3, h4, h5

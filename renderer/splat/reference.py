@@ -6,6 +6,7 @@ single rays and for small pictures.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -46,8 +47,18 @@ def project(splats: Splats, camera: Camera, pose: Tensor, screen_offsets: Tensor
     points = splats.means @ R.T + T  # (M, 3) camera axes
     ids = torch.nonzero(points[:, 2].detach() > camera.near).squeeze(1)
     ids = ids[torch.argsort(points[ids, 2].detach(), stable=True)]
-    x, y, z = points[ids].unbind(1)
+    points = points[ids]
+    means2d, spreads = ellipses(points, splats.covariances[ids], camera, R)
+    if screen_offsets is not None:
+        means2d = means2d + screen_offsets[ids]
+    radii = _radii(means2d.detach(), spreads.detach(), splats.opacities[ids].detach(), camera)
+    return Projection(ids, means2d, conics_of(spreads), points[:, 2], radii)
 
+
+def ellipses(points: Tensor, covariances: Tensor, camera: Camera, R: Tensor) -> tuple[Tensor, Tensor]:
+    """Where Gaussians at ``points`` (K, 3), camera axes, lie on the screen: (K, 2) pixels, and (K, 3) the entries a, b,
+    c of the blurred screen covariance, squared pixels. ``covariances``: (K, 6) in world axes; ``R``: (3, 3)."""
+    x, y, z = points.unbind(1)
     margin_x, margin_y = FRUSTUM_MARGIN * camera.width / camera.fx, FRUSTUM_MARGIN * camera.height / camera.fy
     tx = z * (x / z).clamp(-camera.cx / camera.fx - margin_x, (camera.width - camera.cx) / camera.fx + margin_x)
     ty = z * (y / z).clamp(-camera.cy / camera.fy - margin_y, (camera.height - camera.cy) / camera.fy + margin_y)
@@ -60,24 +71,29 @@ def project(splats: Splats, camera: Camera, pose: Tensor, screen_offsets: Tensor
         dim=1,
     )  # (K, 2, 3)
     JR = J @ R
-    cov2d = JR @ unpack_symmetric(splats.covariances[ids]) @ JR.mT  # (K, 2, 2)
-    a, b, c = cov2d[:, 0, 0] + BLUR, cov2d[:, 0, 1], cov2d[:, 1, 1] + BLUR
-    det = a * c - b * b
-    conics = torch.stack([c / det, -b / det, a / det], dim=1)
+    cov2d = JR @ unpack_symmetric(covariances) @ JR.mT  # (K, 2, 2)
     means2d = torch.stack([camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy], dim=1)
-    if screen_offsets is not None:
-        means2d = means2d + screen_offsets[ids]
-    radii = _radii(means2d.detach(), a.detach(), c.detach(), splats.opacities[ids].detach(), camera)
-    return Projection(ids, means2d, conics, z, radii)
+    return means2d, torch.stack([cov2d[:, 0, 0] + BLUR, cov2d[:, 0, 1], cov2d[:, 1, 1] + BLUR], dim=1)
+
+
+def conics_of(spreads: Tensor) -> Tensor:
+    """(K, 3) inverses A, B, C of the screen covariances a, b, c (K, 3)."""
+    a, b, c = spreads.unbind(1)
+    det = a * c - b * b
+    return torch.stack([c / det, -b / det, a / det], dim=1)
 
 
 def alphas_at(projection: Projection, opacities: Tensor, pixels: Tensor) -> Tensor:
     """Opacity of each sorted splat (K,) at each pixel position (P, 2): (P, K), zero below the threshold."""
-    d = pixels[:, None, :] - projection.means2d[None]  # (P, K, 2)
-    A, B, C = projection.conics.unbind(1)
-    q = A * d[..., 0] ** 2 + 2 * B * d[..., 0] * d[..., 1] + C * d[..., 1] ** 2
-    alpha = (opacities * torch.exp(-0.5 * q)).clamp(max=ALPHA_MAX)
+    alpha = raw_alphas(pixels[:, None, :] - projection.means2d[None], projection.conics, opacities)
     return torch.where(alpha >= ALPHA_MIN, alpha, 0.0)
+
+
+def raw_alphas(d: Tensor, conics: Tensor, opacities: Tensor) -> Tensor:
+    """Clamped opacity at an offset ``d`` (..., 2) from the centre, pixels, also below the threshold: (...)."""
+    A, B, C = conics.unbind(-1)
+    q = A * d[..., 0] ** 2 + 2 * B * d[..., 0] * d[..., 1] + C * d[..., 1] ** 2
+    return (opacities * torch.exp(-0.5 * q)).clamp(max=ALPHA_MAX)
 
 
 def weights_from_alphas(alpha: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,25 +108,63 @@ def weights_from_alphas(alpha: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def splat(
-    splats: Splats, camera: Camera, pose: Tensor, background: Tensor, screen_offsets: Tensor | None
+    splats: Splats,
+    camera: Camera,
+    pose: Tensor,
+    background: Tensor,
+    screen_offsets: Tensor | None,
+    depth_target: Tensor | None,
 ) -> SplatImage:
     """See :func:`renderer.splat.splat`."""
     projection = project(splats, camera, pose, screen_offsets)
-    opacities, colors = splats.opacities[projection.ids], splats.colors[projection.ids]
+    opacities, colors, z = splats.opacities[projection.ids], splats.colors[projection.ids], projection.depths
     H, W = camera.height, camera.width
-    ys, xs = torch.meshgrid(torch.arange(H), torch.arange(W), indexing="ij")
-    pixels = torch.stack([xs, ys], dim=-1).reshape(-1, 2).to(splats.means) + 0.5  # (H*W, 2)
+    target = None if depth_target is None else depth_target.detach().to(z).reshape(-1)
 
     rows = []
-    for chunk in pixels.split(max(1, CHUNK_ENTRIES // max(1, len(opacities)))):
-        weights, _ = weights_from_alphas(alphas_at(projection, opacities, chunk))
+    for chunk in _chunks(H * W, len(z)):
+        weights, _ = weights_from_alphas(alphas_at(projection, opacities, _pixel_centers(chunk, W, z)))
         opacity = weights.sum(1, keepdim=True)
         color = weights @ colors + (1 - opacity) * background
-        rows.append(torch.cat([color, (weights @ projection.depths)[:, None], opacity], dim=1))
-    image = torch.cat(rows).reshape(H, W, 5)
-    radii = torch.zeros(len(splats), dtype=torch.int32, device=splats.means.device)
+        channels = [color, (weights @ z)[:, None], opacity]
+        if target is not None:
+            D = target[chunk, None]  # (P, 1)
+            channels.append(torch.where(D > 0, (weights * (z - D).abs()).sum(1, keepdim=True), 0.0))
+        rows.append(torch.cat(channels, dim=1))
+    image = torch.cat(rows).reshape(H, W, -1)
+    radii = torch.zeros(len(splats), dtype=torch.int32, device=z.device)
     radii[projection.ids] = projection.radii
-    return SplatImage(image[..., :3], image[..., 3], image[..., 4], radii)
+    error = None if target is None else image[..., 5]
+    return SplatImage(image[..., :3], image[..., 3], image[..., 4], radii, error)
+
+
+@torch.no_grad()
+def depth_histogram(splats: Splats, camera: Camera, pose: Tensor, edges: Tensor) -> Tensor:
+    """See :func:`renderer.splat.depth_histogram`."""
+    projection = project(splats, camera, pose)
+    opacities, z = splats.opacities[projection.ids], projection.depths
+    H, W, B = camera.height, camera.width, len(edges) - 1
+    bins = torch.searchsorted(edges[1:-1].to(z), z.contiguous(), right=True)  # (K,)
+    histogram = z.new_zeros(H * W, B)
+    for chunk in _chunks(H * W, len(z)):
+        weights, _ = weights_from_alphas(alphas_at(projection, opacities, _pixel_centers(chunk, W, z)))
+        histogram[chunk] = z.new_zeros(len(weights), B).index_add(1, bins, weights)
+    return histogram.reshape(H, W, B)
+
+
+@torch.no_grad()
+def contributions(splats: Splats, camera: Camera, pose: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Which splats weigh on which pixels ``pixels`` (P, 2), column and row: counts (P,), and their rows (N,) of
+    ``splats``, pixel after pixel and nearest first."""
+    projection = project(splats, camera, pose)
+    opacities = splats.opacities[projection.ids]
+    counts, rows = [], []
+    for chunk in _chunks(len(pixels), len(opacities)):
+        centers = pixels[chunk].to(projection.depths) + 0.5
+        there = weights_from_alphas(alphas_at(projection, opacities, centers))[0] > 0
+        counts.append(there.sum(1))
+        rows.append(projection.ids[torch.nonzero(there)[:, 1]])
+    return torch.cat(counts), torch.cat(rows)
 
 
 def unpack_symmetric(packed: Tensor) -> Tensor:
@@ -124,10 +178,22 @@ def pack_symmetric(matrices: Tensor) -> Tensor:
     return torch.stack([matrices[..., i, j] for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))], dim=-1)
 
 
-def _radii(means2d: Tensor, a: Tensor, c: Tensor, opacities: Tensor, camera: Camera) -> Tensor:
+def _chunks(pixels: int, splats: int) -> Iterator[slice]:
+    """Ranges of at most so many pixels that all splats at each of them fit into memory; one empty range of none."""
+    size = max(1, CHUNK_ENTRIES // max(1, splats))
+    return (slice(start, min(start + size, pixels)) for start in range(0, max(1, pixels), size))
+
+
+def _pixel_centers(chunk: slice, width: int, like: Tensor) -> Tensor:
+    """(P, 2) centres of a range of an image's pixels, row by row, with the dtype and device of ``like``."""
+    places = torch.arange(chunk.start, chunk.stop, device=like.device)
+    return torch.stack([places % width, places // width], dim=1).to(like) + 0.5
+
+
+def _radii(means2d: Tensor, spreads: Tensor, opacities: Tensor, camera: Camera) -> Tensor:
     """Half extent of the ellipse on which alpha falls to the threshold; 0 where its box meets no pixel centre."""
     reach = torch.sqrt(2 * torch.log((opacities / ALPHA_MIN).clamp(min=1.0)))
-    rx, ry = reach * a.sqrt(), reach * c.sqrt()
+    rx, ry = reach * spreads[:, 0].sqrt(), reach * spreads[:, 2].sqrt()
     u, v = means2d.unbind(1)
     inside = (u + rx >= 0.5) & (u - rx <= camera.width - 0.5) & (v + ry >= 0.5) & (v - ry <= camera.height - 0.5)
     return torch.where(inside & (reach > 0), torch.maximum(rx, ry).ceil(), 0.0).to(torch.int32)

@@ -38,9 +38,12 @@ class Splats:
 @dataclass(frozen=True)
 class SplatImage:
     """``color`` (H, W, 3); ``depth`` (H, W) sum of weight times z, scene units; ``opacity`` (H, W) sum of weights;
-    ``radii`` (M,) int32 largest half extent on the screen in pixels, 0 for a splat that reaches no pixel."""
+    ``radii`` (M,) int32 largest half extent on the screen in pixels, 0 for a splat that reaches no pixel;
+    ``depth_error`` (H, W) sum of weight times |z - target|, scene units, 0 where there is no target; None where none
+    was asked for."""
 
     color: Tensor
     depth: Tensor
     opacity: Tensor
     radii: Tensor
+    depth_error: Tensor | None = None

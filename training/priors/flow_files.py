@@ -1,0 +1,2 @@
+def flow_from_files(dataset, i, j):
+    return None
