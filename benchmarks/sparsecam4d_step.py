@@ -11,6 +11,7 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -52,7 +53,7 @@ def parts(trainer: GaussianTrainer) -> dict[str, Callable[[], None]]:
     assert term is not None and term.field is not None and trainer.cameras.learned is not None
     (index,), (shot_index,) = term._next(trainer.done), trainer._next_shots()
     frame, shot = term.views.frames[index], trainer.dataset.shots[shot_index]
-    pose = trainer._virtual_pose(frame.pose).detach()
+    pose = trainer.cameras.virtual_pose(frame.pose, trainer.done).detach()
     part, scene = term.field._part(frame.time), trainer.scene
     with torch.no_grad():
         instant = slice_at(scene, frame.time, camera_center(pose))
@@ -98,8 +99,8 @@ def parts(trainer: GaussianTrainer) -> dict[str, Callable[[], None]]:
         term.update(trainer.done)
 
     return {
-        "rasterisation (2 views)": lambda: (rasterisation(), rasterisation())[0],
-        "slicing (2 views)": lambda: (slicing(), slicing())[0],
+        "rasterisation (2 views)": twice(rasterisation),
+        "slicing (2 views)": twice(slicing),
         "planes: lookup": planes,
         "planes: regularisers": regularisers,
         "planes: update": update_field,
@@ -108,6 +109,16 @@ def parts(trainer: GaussianTrainer) -> dict[str, Callable[[], None]]:
         "photometric loss": on_picture(photometric_loss),
         "update of the Gaussians": update,
     }
+
+
+def twice(work: Callable[[], None]) -> Callable[[], None]:
+    """The work done two times."""
+
+    def both() -> None:
+        work()
+        work()
+
+    return both
 
 
 def main() -> None:
@@ -125,7 +136,7 @@ def main() -> None:
         print(f"  {name:<26}{ms:7.1f} ms {100 * ms / whole:5.1f} %")
     view = View(trainer.dataset.shots[0].camera, 0.5)
     scenes = (trainer.scene, trainer.scene.cloned())
-    with_field, without = (median_ms(lambda s=s: render(s, view), arguments.rounds) for s in scenes)
+    with_field, without = (median_ms(partial(render, s, view), arguments.rounds) for s in scenes)
     print(f"a picture of the exported scene: {without:.2f} ms; while the field is in memory: {with_field:.2f} ms")
     if arguments.json:
         rows = {"step_ms": whole, "parts_ms": split, "render_ms": without, "render_with_field_ms": with_field}

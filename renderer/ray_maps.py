@@ -1,10 +1,10 @@
 """Statistics of the weights along rays, from histograms over depth: where geometry is wrong although its depth looks
 right.
 
-A histogram is (..., B): the weight of a ray per depth bin; ``edges`` (B + 1,) ascend, scene units. A bin's weight counts
-at the bin's middle, and a ray counts relative to its opacity. Rays whose weight is below ``EMPTY`` have no depth, error
-or entropy (NaN), and no modes. Errors are those that DDR (Sun et al., TVCG 2025) sets against each other: a depth loss
-asks for a small |E[t] - D|, DDR for a small E|t - D|, which is never less.
+A histogram is (..., B): the weight of a ray per depth bin; ``edges`` (B + 1,) ascend, scene units. A bin's weight
+counts at the bin's middle, and a ray counts relative to its opacity. Rays whose weight is below ``EMPTY`` have no depth,
+error or entropy (NaN), and no modes. Errors are those that DDR (Sun et al., TVCG 2025) sets against each other: a depth
+loss asks for a small |E[t] - D|, DDR for a small E|t - D|, which is never less.
 """
 
 from __future__ import annotations
@@ -84,10 +84,10 @@ def error_gap(histogram: Weights, edges: Array, target: NDArray[np.floating]) ->
 def modes(histogram: Weights) -> NDArray[np.int64]:
     """(...) number of lumps of weight along each ray.
 
-    The weights are smoothed over neighbouring bins (``SMOOTHING``) and cut wherever they fall below ``DIP`` of the lower
-    of the maxima on both sides; pieces with ``LEAST_MASS`` of the ray's weight are modes. So lumps less than four bins
-    apart are one, a smear without a dip is one, and a ray that shatters into pieces too small to count has one: its
-    entropy tells. An empty ray has none.
+    The weights are smoothed over neighbouring bins (``SMOOTHING``) and cut wherever they fall below ``DIP`` of the
+    lower of the maxima on both sides; pieces with ``LEAST_MASS`` of the ray's weight are modes. So lumps less than four
+    bins apart are one, a smear without a dip is one, and a ray that shatters into pieces too small to count has one:
+    its entropy tells. An empty ray has none.
     """
     p = np.nan_to_num(normalised(histogram))
     B = p.shape[-1]

@@ -112,7 +112,7 @@ class RayDistribution:
         return float(self.weights[self.depths < depth].sum() / self.opacity) if self.opacity > 0 else float("nan")
 
     def histogram(self, edges: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """(B,) the ray's ``weights``, or others (K,) along it, per depth bin; ``edges`` (B + 1,) ascending, scene units.
+        """(B,) the ray's ``weights``, or others (K,), per depth bin; ``edges`` (B + 1,) ascending, scene units.
 
         What lies in front of the first or behind the last edge counts in the first or the last bin. A field's sample is
         spread evenly over its interval; a Gaussian is a point, in the bin whose near edge it lies on.
@@ -120,7 +120,7 @@ class RayDistribution:
         w = self.weights if weights is None else weights
         if self.edges is None:
             bins = np.searchsorted(edges[1:-1], self.depths, side="right")
-            return np.bincount(bins, weights=w, minlength=len(edges) - 1)
+            return np.bincount(bins, weights=w, minlength=len(edges) - 1).astype(np.float64)
         total = np.concatenate([[0.0], np.cumsum(w)])
         return np.diff(np.concatenate([[0.0], np.interp(edges[1:-1], self.edges, total), total[-1:]]))
 

@@ -134,7 +134,10 @@ def row_slices(scene: Scene, view: View, row: int, edges: Edges) -> dict[Quantit
     if not 0 <= row < view.camera.height:
         raise ValueError(f"row {row} lies outside the {view.camera.width}x{view.camera.height} image")
     with torch.no_grad():
-        values = (_field_row if isinstance(scene, RadianceField) else _gaussian_row)(scene, view, row, edges)  # type: ignore[operator]
+        if isinstance(scene, RadianceField):
+            values = _field_row(scene, view, row, edges)
+        else:
+            values = _gaussian_row(scene, view, row, edges)
     return {name: values[name].double().cpu().numpy() for name in QUANTITIES}
 
 

@@ -14,9 +14,9 @@ from app.gui import theme
 from app.gui.gl_thread import COLOR_MAP, Drawing, GlThread
 from app.gui.navigation import Viewpoint
 from renderer.gl.frame_drawer import Mode, Picture, fitted
-from renderer.weights import RAY_MAPS
 from renderer.rays import RayDistribution
 from renderer.view import Frame, View
+from renderer.weights import RAY_MAPS
 from training.config import HEADS
 
 STILL_PIXELS, MOVING_PIXELS = 400_000, 60_000

@@ -78,7 +78,7 @@ def fit_inverse_depths(
     pixels = pixel_centres(camera.height, camera.width)
     pairs = [transfer(camera, other, pixels) for other in others]
     A = np.stack([a for a, _ in pairs])  # (J, H, W, 3)
-    B = np.stack([np.broadcast_to(b, pixels.shape[:2] + (3,)) for _, b in pairs])
+    B = np.stack([np.broadcast_to(b, (*pixels.shape[:2], 3)) for _, b in pairs])
     target = np.stack([pixels + flow for flow, _ in flows])  # (J, H, W, 2)
     trusted = np.stack([seen for _, seen in flows]) & np.isfinite(target).all(-1)  # (J, H, W)
     target = np.where(trusted[..., None], target, 0)

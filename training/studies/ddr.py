@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from renderer.weights import depth_edges, weight_histogram
 
 from renderer.scene import Scene, render
 from renderer.view import View
+from renderer.weights import depth_edges, weight_histogram
 from training.config import PRESETS, SceneModel, resolved, with_changes
 from training.data.dataset import Dataset
 from training.data.procedural import procedural_dataset
@@ -130,8 +130,9 @@ def measured(scene: Scene, clip: Dataset, row: Row) -> Row:
         psnrs.append(score(scene, now, index).psnr)
         errors.append(np.nanmean(np.abs(render(scene, view).expected_depth() - depth) / depth))
         masses.append(mass_in_front(scene, view, depth).mean())
-    values = {"psnr": psnrs, "depth_error": errors, "floater_mass": masses}
-    return replace(row, **{name: float(np.mean(v)) for name, v in values.items()})
+    return replace(
+        row, psnr=float(np.mean(psnrs)), depth_error=float(np.mean(errors)), floater_mass=float(np.mean(masses))
+    )
 
 
 def mass_in_front(scene: Scene, view: View, depth: NDArray[np.float32]) -> NDArray[np.float32]:
