@@ -3,8 +3,8 @@ right.
 
 A histogram is (..., B): the weight of a ray per depth bin; ``edges`` (B + 1,) ascend, scene units. A bin's weight
 counts at the bin's middle, and a ray counts relative to its opacity. Rays whose weight is below ``EMPTY`` have no
-depth, error or entropy (NaN), and no modes. Errors are those that DDR (Sun et al., TVCG 2025) sets against each other: a depth
-loss asks for a small |E[t] - D|, DDR for a small E|t - D|, which is never less.
+depth, error or entropy (NaN), and no modes. Errors are those that DDR (Sun et al., TVCG 2025) sets against each other:
+a depth loss asks for a small |E[t] - D|, DDR for a small E|t - D|, which is never less.
 """
 
 from __future__ import annotations
