@@ -24,7 +24,7 @@ from app.video import VideoWriter, to_uint8
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.paths import focus_point
-from renderer.scene import ray_distribution, render
+from renderer.scene import render
 from renderer.view import View
 from training.checkpoint import is_run
 from training.config import TrainConfig
@@ -165,6 +165,7 @@ class _Session:
         self._until: int | None = None
         self._saved_at = run.trainer.done
         self._view: View | None = None
+        self._picked: p.Pick | None = None
         self._draw_seconds = 0.0
         self._drawn_at = 0.0
         self._stamps: deque[float] = deque(maxlen=RATE_WINDOW)
@@ -212,6 +213,8 @@ class _Session:
             case p.Save():
                 run.begin()
                 self._save()
+            case p.PickRow():
+                self._answer_row(command)
             case p.Evaluate():
                 self._evaluation = self._evaluated()
             case p.Export():
@@ -287,10 +290,12 @@ class _Session:
         assert self._view is not None
         started = time.monotonic()
         frame = self._run.trainer.draw(self._view)
-        self._drawn_at = time.monotonic()
-        self._draw_seconds = self._drawn_at - started
         self._emit(p.Drawn(frame))
         self._finer = self._drawn_finely(self._view)
+        if self._picked is not None and self._until is not None:
+            self._answer(self._picked)
+        self._drawn_at = time.monotonic()
+        self._draw_seconds = self._drawn_at - started
 
     def _drawn_finely(self, view: View) -> Job:
         """What a scene that is slow to draw is drawn into while nothing else is asked for."""
@@ -300,11 +305,20 @@ class _Session:
             yield
 
     def _answer(self, pick: p.Pick) -> None:
+        self._picked, trainer = None, self._run.trainer
         try:
-            ray = ray_distribution(self._run.trainer.scene, pick.view, pick.pixel)
+            ray = trainer.ray(pick.view, pick.pixel)
         except ValueError as problem:
             raise InputError(str(problem)) from None
-        self._emit(p.Picked(ray, self._run.trainer.done))
+        self._picked = pick
+        self._emit(p.Picked(ray, trainer.done, trainer.sampled_depths(ray)))
+
+    def _answer_row(self, pick: p.PickRow) -> None:
+        try:
+            edges, slices = self._run.trainer.rows(pick.view, pick.row)
+        except ValueError as problem:
+            raise InputError(str(problem)) from None
+        self._emit(p.RowPicked(pick, edges, slices, self._run.trainer.done))
 
     # ------------------------------------------------------------------------------------------- jobs
 

@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from renderer.camera import Camera
 from renderer.rays import RayDistribution
 from renderer.view import Frame, View
+from renderer.weights import Edges
 from training.data.dataset import Shot
+from training.trainer import Slices
 
 # ---------------------------------------------------------------------------------------------- commands
 
@@ -38,7 +43,8 @@ class Draw:
 
 @dataclass(frozen=True)
 class Pick:
-    """Ask for the weights along the ray of a pixel (x, y) of a view; the newest wins."""
+    """Ask for the weights along the ray of a pixel (x, y) of a view; the newest wins. While training goes on it is
+    answered again with every picture."""
 
     view: View
     pixel: tuple[int, int]
@@ -68,7 +74,15 @@ class CancelExport:
     """Stop the running export and remove its unfinished file."""
 
 
-Command = Train | Pause | Draw | Pick | Evaluate | Save | Export | CancelExport
+@dataclass(frozen=True)
+class PickRow:
+    """Ask for the x-depth slices of a row of pixels of a view."""
+
+    view: View
+    row: int
+
+
+Command = Train | Pause | Draw | Pick | PickRow | Evaluate | Save | Export | CancelExport
 
 # ------------------------------------------------------------------------------------------------ events
 
@@ -125,9 +139,22 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Picked:
-    """The ray that was asked for."""
+    """The ray that was asked for, at a step of training. ``samples``: (K,) depths that the estimator of DDR draws from
+    it (:meth:`training.trainer.Trainer.sampled_depths`)."""
 
     ray: RayDistribution
+    step: int
+    samples: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RowPicked:
+    """The row that was asked for. ``edges``: (B + 1,) depths, scene units. ``slices``: (W, B) by quantity
+    (:func:`renderer.weights.row_slices`)."""
+
+    row: PickRow
+    edges: Edges
+    slices: Slices
     step: int
 
 
@@ -202,6 +229,7 @@ Event = (
     | Progress
     | Drawn
     | Picked
+    | RowPicked
     | Evaluated
     | Saved
     | ExportProgress

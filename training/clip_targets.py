@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from renderer.errors import InputError
@@ -54,6 +56,17 @@ class ClipTargets:
             disparity = 1 / depth if raw is None else torch.from_numpy(np.array(raw(index), np.float32))
             self._depths[index] = depth, disparity
         return self._depths[index]
+
+    def known_depth(self, index: int, width: int, height: int) -> NDArray[np.float32] | None:
+        """(height, width) of a shot, scene units, NaN where none is known: what the scene is held to, or where it is
+        not held to any the clip's own depth; None where it has none."""
+        if self.source is not None:
+            depth = self.depth(index)[0].numpy()
+        elif self._dataset.depth is not None:
+            depth = self._dataset.depth(index)
+        else:
+            return None
+        return np.asarray(cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST), np.float32)
 
     def flow(self, index: int, other: int) -> tuple[Tensor, Tensor]:
         """(H, W, 2) optical flow in pixels from one shot to another, and (H, W) bool, where it can be trusted."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from training import gumbel
 from training import ray_losses as losses
+from training.config import TrainConfig
 from training.ddr_config import DdrConfig, DepthConfig
 from training.field_terms import decay
 
@@ -127,3 +128,14 @@ class DepthTerm:
         own = (losses.normalised(w) * s).sum(1).detach()
         median = own.median()
         return median + (own - median).abs().mean() * losses.median_mad(-disparity)
+
+
+def depth_term(config: TrainConfig) -> DepthTerm:
+    """The terms of a run."""
+    steps_per_decay = config.scaled(config.depth.decay) if config.depth.decay else 0
+    return DepthTerm(config.depth, config.ddr, steps_per_decay, config.seed)
+
+
+def depth_wanted(config: TrainConfig) -> bool:
+    """Whether any term of a run needs to know depths."""
+    return depth_term(config).needs_depth

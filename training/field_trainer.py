@@ -12,10 +12,9 @@ from renderer.field.march import Marched, march, rays_through
 from renderer.field.model import RadianceField, density
 from renderer.view import Frame, View
 from training.checkpoint import Checkpoint
-from training.clip_targets import ClipTargets
 from training.config import TrainConfig
 from training.data.dataset import Dataset
-from training.depth_term import DepthTerm, SeenRays
+from training.depth_term import SeenRays, depth_term
 from training.field_scene import RadianceOptimizer, first_field
 from training.field_terms import Neighbour, RayTargets, SceneTerms
 from training.plane_penalties import curvature, distance_to_one, total_variation
@@ -28,12 +27,10 @@ HARD_SHARE = 1 / 12
 
 
 class FieldTrainer(Trainer):
-    """Learns a :class:`renderer.field.model.RadianceField` from random rays of one picture per step.
-
-    ``targets``: what is known of the clip besides its colours.
-    """
+    """Learns a :class:`renderer.field.model.RadianceField` from random rays of one picture per step."""
 
     unit = "values"
+    map_pixels = DRAW_PIXELS
 
     def __init__(self, dataset: Dataset, config: TrainConfig, checkpoint: Checkpoint | None = None) -> None:
         super().__init__(dataset, config, None, checkpoint.step if checkpoint else 0)
@@ -43,9 +40,7 @@ class FieldTrainer(Trainer):
         self._field = field
         self.optimizer = RadianceOptimizer(field, config.field)
         self._terms = SceneTerms(config.terms, config.scaled(config.terms.decay) if config.terms.decay else 0)
-        steps_per_decay = config.scaled(config.depth.decay) if config.depth.decay else 0
-        self._depth = DepthTerm(config.depth, config.ddr, steps_per_decay, config.seed)
-        self.targets = ClipTargets(dataset, config, depths=self._depth.needs_depth)
+        self._depth = depth_term(config)
         self._by_frame = {(dataset.shots[i].camera_name, dataset.shots[i].frame): i for i in self._train}
         if checkpoint:
             try:
@@ -85,13 +80,13 @@ class FieldTrainer(Trainer):
         moments = self.optimizer.moments()
         return Checkpoint(self.done, self._field, moments, {"steps": self.steps}, cameras=self.cameras.state())
 
-    def draw(self, view: View) -> Frame:
+    def _drawn(self, view: View) -> Frame:
         """The view of the field as it is now, coarsely where it is large."""
         return coarse_field(self._field, view, DRAW_PIXELS, self.done)
 
     def drawn_finely(self, view: View) -> Iterator[Frame | None] | None:
-        """The view at its full size, piece by piece."""
-        if view.camera.width * view.camera.height <= DRAW_PIXELS:
+        """The view at its full size, piece by piece. A map of the rays' weights stays as coarse as it is."""
+        if view.overlay or view.camera.width * view.camera.height <= DRAW_PIXELS:
             return None
         return field_frames(self._field, view, self.done)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -11,10 +13,7 @@ from renderer.splat import SplatImage, Splats
 from renderer.splat.rays import splat_rays
 from training.clip_targets import ClipTargets
 from training.config import TrainConfig
-from training.data.dataset import Dataset
-from training.ddr_config import DdrConfig, DepthConfig
-from training.depth_term import DepthTerm, SeenRays
-from training.field_scene import scene_space
+from training.depth_term import SeenRays, depth_term
 from training.ray_losses import empty_alpha
 
 SOLID = 1e-3
@@ -25,36 +24,32 @@ class GaussianDepth:
     """The depth terms of one run. The closed form of DDR is a channel of the picture itself; what needs the weights one
     by one looks at some of the picture's rays."""
 
-    def __init__(self, dataset: Dataset, config: TrainConfig) -> None:
+    def __init__(self, targets: ClipTargets, space: Space, config: TrainConfig) -> None:
         self._depth, self._ddr, self._seed = config.depth, config.ddr, config.seed
-        self._space: Space = scene_space(dataset, config.field)
-        steps_per_decay = config.scaled(config.depth.decay) if config.depth.decay else 0
-        self._by_channel = _by_channel(config.depth, config.ddr)
-        ddr = DdrConfig(**{**vars(config.ddr), "weight": 0.0, "branch": "total"}) if self._by_channel else config.ddr
-        self._term = DepthTerm(config.depth, ddr, steps_per_decay, config.seed)
-        self._on_rays = self._term.is_on
-        needs = self._term.needs_depth or self._by_channel
-        self.targets = ClipTargets(dataset, config, depths=needs) if needs else None
+        self._targets, self._space = targets, space
+        self._by_channel = (
+            config.ddr.weight > 0 and config.ddr.estimator == "exact" and config.depth.alignment == "frame"
+        )
+        on_rays = replace(config.ddr, weight=0.0) if self._by_channel else config.ddr
+        self._term = depth_term(replace(config, ddr=on_rays))
 
     def channel(self, index: int) -> Tensor | None:
         """(H, W) depths that the splatter compares with, 0 where none is known; None where it need not."""
-        if not self._by_channel or self.targets is None:
-            return None
-        return torch.nan_to_num(self.targets.depth(index)[0])
+        return torch.nan_to_num(self._targets.depth(index)[0]) if self._by_channel else None
 
     def loss(self, splats: Splats, camera: Camera, pose: Tensor, image: SplatImage, index: int, step: int) -> Tensor:
         """All terms of a step on the picture of a shot."""
         total = image.color.new_zeros(())
         if image.depth_error is not None:
             total = total + self._term.weight(step) * self._ddr.weight * self._channel_error(image, index)
-        if self._on_rays:
+        if self._term.is_on:
             total = total + self._ray_terms(splats, camera, pose, index, step)
         return total
 
     def _channel_error(self, image: SplatImage, index: int) -> Tensor:
         """Mean over pixels of E|t - D| in normalised depth, to first order around D."""
-        assert image.depth_error is not None and self.targets is not None
-        depth = self.targets.depth(index)[0]
+        assert image.depth_error is not None
+        depth = self._targets.depth(index)[0]
         known = torch.isfinite(depth) & (image.opacity.detach() > SOLID)
         D = depth[known]
         slope = 1 / (D * D * (1 / self._space.near - 1 / self._space.far))
@@ -69,8 +64,8 @@ class GaussianDepth:
         x, y = pixels.unbind(1)
         unknown = torch.full((len(pixels),), float("nan"))
         target, disparity = unknown, unknown
-        if self.targets is not None:
-            depth, raw = self.targets.depth(index)
+        if self._term.needs_depth:
+            depth, raw = self._targets.depth(index)
             target, disparity = self._space.place(depth[y, x]), raw[y, x]
         solid = batch.weights.detach().sum(1) > SOLID
         target = torch.where(solid, target, torch.nan)
@@ -84,12 +79,3 @@ class GaussianDepth:
             empty = empty_alpha(batch.alphas[known], s[known], target[known], self._ddr.margin)
             total = total + self._term.weight(step) * self._ddr.empty * empty
         return total
-
-
-def depth_wanted(config: TrainConfig) -> bool:
-    """Whether a configuration has any depth term."""
-    return DepthTerm(config.depth, config.ddr, 0, 0).is_on
-
-
-def _by_channel(depth: DepthConfig, ddr: DdrConfig) -> bool:
-    return ddr.weight > 0 and ddr.estimator == "exact" and depth.alignment == "frame"

@@ -18,7 +18,8 @@ from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.images import as_target
 from training.densify import DensityStatistics, densify, reset_opacities
-from training.gaussian_depth import GaussianDepth, depth_wanted
+from training.field_scene import scene_space
+from training.gaussian_depth import GaussianDepth
 from training.generated_term import GeneratedTerm, first_box
 from training.initialise import initial_gaussians, scene_extent
 from training.losses import motion_loss, photometric_loss, rigid_loss
@@ -31,6 +32,7 @@ class GaussianTrainer(Trainer):
     """Learns 4D Gaussians (4DGS, SparseCam4D)."""
 
     unit = "Gaussians"
+    map_pixels = 1 << 20
 
     def __init__(self, dataset: Dataset, config: TrainConfig, checkpoint: Checkpoint | None = None) -> None:
         virtual = dataset.generated if config.generated.batch else None
@@ -41,7 +43,7 @@ class GaussianTrainer(Trainer):
             raise other_data(self.done)
         self.optimizer = GaussianOptimizer(gaussians, config.rates, self.extent)
         self._statistics = DensityStatistics.empty(len(gaussians), gaussians.positions.device)
-        self._depth = GaussianDepth(dataset, config) if depth_wanted(config) else None
+        self._depth = GaussianDepth(self.targets, scene_space(dataset, config.field), config)
         if virtual is not None:
             self.generated = GeneratedTerm(virtual, config, first_box(gaussians), dataset.frame_count, self.extent)
         if checkpoint:
@@ -83,10 +85,10 @@ class GaussianTrainer(Trainer):
             cameras=self.cameras.state(),
         )
 
-    def draw(self, view: View) -> Frame:
-        """The view of the scene as it is now, with the overlay that it asks for: "distortion/HEAD" is where the
-        generated views of virtual camera ``view.pose`` disagree with the scene, and None before the field is on."""
-        frame = super().draw(view)
+    def _drawn(self, view: View) -> Frame:
+        """The view of the scene as it is now; "distortion/HEAD" is where the generated views of virtual camera
+        ``view.pose`` disagree with the scene, and None before the field is on."""
+        frame = super()._drawn(view)
         kind, _, head = view.overlay.partition("/")
         term = self.generated
         if kind != "distortion" or term is None or term.field is None or not term.shows(self.done):
@@ -106,14 +108,13 @@ class GaussianTrainer(Trainer):
             pose = self.cameras.pose(index, self.done)
             instant = slice_at(self.scene, shot.time, camera_center(pose))
             offsets = torch.zeros(len(instant.ids), 2, requires_grad=True)
-            known = None if self._depth is None else self._depth.channel(index)
+            known = self._depth.channel(index)
             seen = magnified(pose, self.cameras.zoom(self.done))
             image = splat(instant.splats, shot.camera, pose=seen, screen_offsets=offsets, depth_target=known)
 
             loss = photometric_loss(image.color, target, self.config.loss.dssim)
             loss = loss + self.cameras.anchor(index, self.done)
-            if self._depth is not None:
-                loss = loss + self._depth.loss(instant.splats, shot.camera, seen, image, index, self.done)
+            loss = loss + self._depth.loss(instant.splats, shot.camera, seen, image, index, self.done)
             (loss / self.batch).backward()
 
             if offsets.grad is not None:  # a picture pulls as much in a batch as alone

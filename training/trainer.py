@@ -9,20 +9,30 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from renderer.errors import InputError
+from renderer.field.draw import shrunk
 from renderer.rays import RayDistribution
 from renderer.scene import Scene, ray_distribution, render
 from renderer.view import Frame, View
+from renderer.weights import RAY_MAPS, Edges, Quantity, RayMap, depth_edges, ray_map, row_slices
+from training import gumbel
 from training.checkpoint import Checkpoint
 from training.clip_cameras import ClipCameras
+from training.clip_targets import ClipTargets
 from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.generated import GeneratedViews
+from training.depth_term import depth_term, depth_wanted
 from training.generated_term import GeneratedTerm
+
+Slices = dict[Quantity, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -39,11 +49,13 @@ class StepReport:
 class Trainer(ABC):
     """Learns a scene from a clip, step by step. ``config`` must be resolved (:func:`training.config.resolved`).
 
-    ``cameras``: those of the clip, which may be learned with the scene. ``generated``: what learns from generated
-    views, where the clip comes with some and the method wants them. ``unit``: what a scene's size is counted in.
+    ``cameras``: those of the clip, which may be learned with the scene. ``targets``: what is known of the clip besides
+    its colours. ``generated``: what learns from generated views, where the clip comes with some and the method wants
+    them. ``unit``: what a scene's size is counted in. ``map_pixels``: most pixels of a map of the rays' weights.
     """
 
     unit: str
+    map_pixels: int
     generated: GeneratedTerm | None = None
 
     def __init__(self, dataset: Dataset, config: TrainConfig, virtual: GeneratedViews | None, done: int) -> None:
@@ -53,6 +65,7 @@ class Trainer(ABC):
         self.done = done
         self._train = dataset.indices("train")
         self.cameras = ClipCameras(dataset, config, virtual)
+        self.targets = ClipTargets(dataset, config, depths=depth_wanted(config))
 
     @property
     @abstractmethod
@@ -77,8 +90,25 @@ class Trainer(ABC):
         return self.cameras.clip()
 
     def draw(self, view: View) -> Frame:
-        """The view of the scene as it is now, with the overlay that it asks for, where there is such a thing."""
-        return render(self.scene, view, version=self.done)
+        """The view of the scene as it is now, with the overlay that it asks for, where there is such a thing.
+
+        "rays/KIND" is one of :data:`renderer.weights.RAY_MAPS`, of the depth that is known of the view or else of each
+        ray's own median depth.
+        """
+        frame = self._drawn(view)
+        kind = view.overlay.removeprefix("rays/")
+        if kind == view.overlay or kind not in RAY_MAPS:
+            return frame
+        overlay, unit = self._ray_map(view, kind)
+        return replace(frame, overlay=overlay, overlay_unit=unit)
+
+    def known_depth(self, view: View) -> NDArray[np.float32] | None:
+        """(H, W) depth along +z that is known where a view is that of one of the clip's shots at any size, scene units,
+        NaN where none is known; None elsewhere."""
+        for index, shot in enumerate(self.clip().shots):
+            if shot.time == view.time and shot.camera.resized(view.camera.width, view.camera.height) == view.camera:
+                return self.targets.known_depth(index, view.camera.width, view.camera.height)
+        return None
 
     def drawn_finely(self, view: View) -> Iterator[Frame | None] | None:
         """Pieces of a finer picture than :meth:`draw` takes the time for: None after each, at last the picture. None
@@ -86,8 +116,40 @@ class Trainer(ABC):
         return None
 
     def ray(self, view: View, pixel: tuple[int, int]) -> RayDistribution:
-        """What the ray of a pixel meets now; ValueError when the pixel lies outside the image."""
-        return ray_distribution(self.scene, view, pixel)
+        """What the ray of a pixel meets now, with the depth that it is held to where one is known; ValueError when the
+        pixel lies outside the image."""
+        ray, known = ray_distribution(self.scene, view, pixel), self.known_depth(view)
+        if known is None or not np.isfinite(target := float(known[pixel[1], pixel[0]])):
+            return ray
+        return replace(ray, target_depth=target)
+
+    def sampled_depths(self, ray: RayDistribution) -> NDArray[np.float64]:
+        """(K,) depths drawn from a ray by Gumbel softmax with the run's number of samples and present temperature,
+        scene units: what DDR's estimator compares with the target. None of an empty ray."""
+        if not ray.opacity > 0:
+            return np.zeros(0)
+        weights, t = (torch.from_numpy(np.array(values))[None] for values in (ray.weights, ray.depths))
+        temperature = depth_term(self.config).temperature(self.done)
+        generator = torch.Generator().manual_seed(self.config.seed)
+        drawn = gumbel.gumbel_samples(weights, self.config.ddr.samples, temperature, generator)
+        return gumbel.samples_along(t, drawn)[0].numpy()
+
+    def rows(self, view: View, row: int, bins: int = 128) -> tuple[Edges, Slices]:
+        """Edges (bins + 1,) of depths and the x-depth slices (W, bins) of a row of pixels, by the names of
+        :data:`renderer.weights.QUANTITIES`; ValueError when the row lies outside the image."""
+        edges = depth_edges(self.dataset.near, self.dataset.far, bins)
+        return edges, row_slices(self.scene, view, row, edges)
+
+    def _drawn(self, view: View) -> Frame:
+        """The view of the scene as it is now, at a size that does not keep anybody waiting."""
+        return render(self.scene, view, version=self.done)
+
+    def _ray_map(self, view: View, kind: RayMap) -> tuple[NDArray[np.float32], str]:
+        """(H, W) and the unit."""
+        near, far, small = self.dataset.near, self.dataset.far, shrunk(view, self.map_pixels)
+        values, unit = ray_map(self.scene, small, kind, near, far, self.known_depth(small))
+        size = (view.camera.width, view.camera.height)
+        return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST), np.float32), unit
 
     def _next_shots(self) -> list[int]:
         """The shots of this step: every training shot once per epoch, in an order that the seed and epoch give."""

@@ -1,4 +1,4 @@
-"""The ray inspector: how the weights of a picked pixel spread over depth."""
+"""The ray inspector: how the weights of a picked pixel spread over depth, and how far they are from the known depth."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.gui import theme
+from renderer import ray_maps
 from renderer.rays import RayDistribution
+from renderer.weights import depth_edges
 
 MOST_STEMS = 400
 """Contributions that are drawn; the strongest ones."""
+BINS = 64
+"""Of depth, in which modes are counted."""
+LINES = (("expected", theme.AMBER), ("median", theme.GREEN), ("target", theme.TEXT))
+STEMS = (("static", theme.STATIC), ("dynamic", theme.DYNAMIC), ("weight", theme.ACCENT))
 
 
 class RayPanel:
@@ -29,51 +35,84 @@ class RayPanel:
                 dpg.add_color_button(tag="composite_color", width=22, height=22, no_alpha=True, no_drag_drop=True)
                 dpg.add_text("composite", color=theme.MUTED)
                 dpg.add_text("", tag="ray_pixel")
-            with dpg.plot(height=224, width=-1, no_menus=True, tag="ray_plot"):
+            with dpg.plot(height=236, width=-1, no_menus=True, tag="ray_plot"):
                 dpg.add_plot_legend(location=dpg.mvPlot_Location_North, horizontal=True, outside=True)
                 dpg.add_plot_axis(dpg.mvXAxis, label="depth (scene units)", tag="ray_x")
                 with dpg.plot_axis(dpg.mvYAxis, label="weight", tag="ray_y"):
-                    dpg.add_stem_series([], [], label="weight", tag="weight_series")
-                    dpg.add_inf_line_series([], label="expected", tag="expected_series")
-                    dpg.add_inf_line_series([], label="median", tag="median_series")
+                    for name, _ in STEMS:
+                        dpg.add_stem_series([], [], label=name, tag=f"{name}_series")
+                    dpg.add_scatter_series([], [], label="samples", tag="samples_series")
+                    for name, _ in LINES:
+                        dpg.add_inf_line_series([], label=name, tag=f"{name}_series")
                 with dpg.plot_axis(dpg.mvYAxis2, label="light left", tag="ray_y2", no_gridlines=True, opposite=True):
-                    dpg.add_stair_series([], [], label="transmittance", tag="light_series")
-            for tag, color in (
-                ("weight_series", theme.ACCENT),
-                ("expected_series", theme.AMBER),
-                ("median_series", theme.GREEN),
-                ("light_series", theme.MUTED),
-            ):
-                dpg.bind_item_theme(tag, theme.series_theme(color))
+                    dpg.add_stair_series([], [], label="light", tag="light_series")
+            for name, color in (*STEMS, *LINES, ("samples", theme.MUTED), ("light", theme.MUTED)):
+                dpg.bind_item_theme(f"{name}_series", theme.series_theme(color))
             dpg.add_text("", tag="ray_numbers", color=theme.MUTED)
 
-    def show(self, ray: RayDistribution, pixel_color: NDArray[np.float32] | None, step: int) -> None:
-        """Show a ray; ``pixel_color`` (3,) is what the picture has at its pixel."""
+    def show(
+        self,
+        ray: RayDistribution,
+        pixel_color: NDArray[np.float32] | None,
+        step: int,
+        samples: NDArray[np.float64],
+    ) -> None:
+        """Show a ray; ``pixel_color`` (3,) is what the picture has at its pixel, ``samples`` (K,) depths that DDR's
+        estimator draws from it."""
         self.ray = ray
         dpg.configure_item("ray_hint", show=False)
         dpg.configure_item("ray_body", show=True)
-        strongest = np.sort(np.argsort(-ray.weights)[:MOST_STEMS])
-        dpg.set_value("weight_series", [ray.depths[strongest].tolist(), ray.weights[strongest].tolist()])
+        self._draw_weights(ray)
         dpg.set_value("light_series", [ray.depths.tolist(), ray.transmittances.tolist()])
+        low = -0.04 * float(ray.weights.max(initial=0))  # a rug below the stems
+        dpg.set_value("samples_series", [samples.tolist(), [low] * len(samples)])
         lines = [[ray.expected_depth], [ray.median_depth]] if ray.opacity > 0 else [[], []]
-        dpg.set_value("expected_series", [lines[0]])
-        dpg.set_value("median_series", [lines[1]])
+        lines.append([] if ray.target_depth is None else [ray.target_depth])
+        for (name, _), line in zip(LINES, lines, strict=True):
+            dpg.set_value(f"{name}_series", [line])
         for axis in ("ray_x", "ray_y"):
             dpg.fit_axis_data(axis)
         dpg.set_axis_limits("ray_y2", 0, 1.05)
         _swatch("composite_color", ray.composite)
         _swatch("pixel_color", ray.composite if pixel_color is None else pixel_color)
         dpg.set_value("ray_pixel", f"   {ray.pixel[0]}, {ray.pixel[1]}   step {step:,}")
-        if ray.opacity > 0:
-            x, y, z = ray.world_point()
-            dpg.set_value(
-                "ray_numbers",
-                f"{len(ray.depths)} Gaussians, opacity {ray.opacity:.3f}\n"
-                f"expected {ray.expected_depth:.3f}, median {ray.median_depth:.3f}, spread {ray.spread:.3f}\n"
-                f"point at the median  {x:.3f}, {y:.3f}, {z:.3f}",
-            )
-        else:
-            dpg.set_value("ray_numbers", "nothing along this ray")
+        dpg.set_value("ray_numbers", _numbers(ray))
+
+    def _draw_weights(self, ray: RayDistribution) -> None:
+        """Stems of the static and of the dynamic part where the scene tells them apart, else of the whole."""
+        strongest = np.sort(np.argsort(-ray.weights)[:MOST_STEMS])
+        parts = ray.parts
+        for name, _ in STEMS:
+            of = ray.weights if parts is None else {"static": parts.of_static, "dynamic": parts.of_dynamic}.get(name)
+            shown = of is not None and (parts is not None) == (name != "weight")
+            there = strongest if of is None else strongest[of[strongest] > 0]
+            values = [ray.depths[there].tolist(), of[there].tolist()] if shown and of is not None else [[], []]
+            dpg.set_value(f"{name}_series", values)
+            dpg.configure_item(f"{name}_series", show=shown)
+
+
+def _numbers(ray: RayDistribution) -> str:
+    if not ray.opacity > 0:
+        return "nothing along this ray"
+    what = "samples" if ray.edges is not None else "Gaussians"
+    lines = [
+        f"{len(ray.depths)} {what}, opacity {ray.opacity:.3f}, {_modes(ray)}",
+        f"expected {ray.expected_depth:.3f}, median {ray.median_depth:.3f}, spread {ray.spread:.3f}",
+    ]
+    if ray.target_depth is not None:
+        D = ray.target_depth
+        lines.append(f"target {D:.3f}: E|t-D| {ray.expected_error(D):.3f}, |E[t]-D| {ray.error_of_expectation(D):.3f}")
+    x, y, z = ray.world_point()
+    lines.append(f"point at the median  {x:.3f}, {y:.3f}, {z:.3f}")
+    return "\n".join(lines)
+
+
+def _modes(ray: RayDistribution) -> str:
+    met = ray.depths[ray.weights > 0]
+    near, far = max(1e-6, 0.8 * float(met.min())), 1.2 * float(met.max())
+    histogram = ray.histogram(depth_edges(near, far, BINS))
+    count = int(ray_maps.modes(histogram))
+    return f"{count} mode{'' if count == 1 else 's'}, entropy {float(ray_maps.entropy(histogram)):.2f}"
 
 
 def _swatch(tag: str, color: NDArray[np.floating]) -> None:

@@ -17,6 +17,8 @@ ACCENT_HOVER = (104, 161, 230)
 AMBER = (255, 194, 64)
 GREEN = (114, 189, 124)
 RED = (224, 108, 96)
+STATIC, DYNAMIC = ACCENT, (230, 126, 51)
+"""What stands still and what moves: blue and orange are told apart by everybody."""
 FONT_SIZE = 16
 BACKDROP = (18 / 255, 20 / 255, 23 / 255)
 

@@ -248,7 +248,7 @@ class Window:
         frame, (x, y) = self._viewport.frame, event.ray.pixel
         color = frame.color[y, x] if frame is not None and frame.view == event.ray.view else None
         self._viewport.picked(event.ray)
-        self._ray.show(event.ray, color, event.step)
+        self._ray.show(event.ray, color, event.step, event.samples)
 
     def _say(self, text: str) -> None:
         dpg.set_value("status", text)

@@ -48,15 +48,22 @@ def field_frames(field: RadianceField, view: View, version: int = 0) -> Iterator
 def coarse_field(field: RadianceField, view: View, most: int, version: int = 0) -> Frame:
     """A view drawn at so many pixels at most, and spread to its size."""
     W, H = view.camera.width, view.camera.height
-    share = math.sqrt(most / (W * H))
-    if share >= 1:
-        return render_field(field, view, version)
-    small = view.camera.resized(max(2, round(W * share)), max(2, round(H * share)))
-    frame = render_field(field, replace(view, camera=small), version)
+    frame = render_field(field, shrunk(view, most), version)
+    if frame.view == view:
+        return frame
     color, depth, opacity = (
         cv2.resize(a, (W, H), interpolation=cv2.INTER_LINEAR) for a in (frame.color, frame.depth, frame.opacity)
     )
     return Frame(view, color, depth, opacity, version)  # type: ignore[arg-type]
+
+
+def shrunk(view: View, most: int) -> View:
+    """The view at so many pixels at most."""
+    W, H = view.camera.width, view.camera.height
+    share = math.sqrt(most / (W * H))
+    if share >= 1:
+        return view
+    return replace(view, camera=view.camera.resized(max(2, round(W * share)), max(2, round(H * share))))
 
 
 def field_ray(field: RadianceField, view: View, pixel: tuple[int, int]) -> RayDistribution:
