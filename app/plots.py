@@ -6,8 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -22,7 +24,7 @@ INK, WEIGHT, LIGHT = "#30343b", "#3b6fb6", "#d98a3d"
 
 def plot_ray(ray: RayDistribution, path: Path, title: str) -> None:
     """Weights and transmittance over depth, with the expected and the median depth, as a PNG."""
-    figure = _figure(7.2, 3.8)
+    figure = new_figure(7.2, 3.8)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.set_xlabel("depth along the camera axis (scene units)")
@@ -48,41 +50,38 @@ def plot_ray(ray: RayDistribution, path: Path, title: str) -> None:
         0.075, 0.91, f"composite; opacity {ray.opacity:.3f}, spread {ray.spread:.3g}", transform=axes.transAxes,
         va="center", fontsize=8, color=INK,
     )  # fmt: skip
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_overlay(picture: Image, overlay: Heat, unit: str, path: Path, title: str) -> None:
     """A picture (H, W, 3) in [0, 1] with the distortion (H, W) over it as heat, and the bar of its colours."""
     H, W = overlay.shape
-    figure = _figure(8.0, 8.0 * H / W + 0.4)
+    figure = new_figure(8.0, 8.0 * H / W + 0.4)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.set_axis_off()
-    top = max(float(np.percentile(overlay, 99.5)), 1e-9)
-    heat = np.clip(overlay / top, 0, 1)
-    axes.imshow(np.clip(picture, 0, 1).mean(2), cmap="gray", vmin=0, vmax=1)
-    shown = axes.imshow(overlay, cmap=HEAT, vmin=0, vmax=top, alpha=(0.15 + 0.6 * heat).astype(float))
+    shown = heat_over(axes, picture, overlay, max(float(np.percentile(overlay, 99.5)), 1e-9))
     bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label(f"STDF distortion ({unit})")
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_matrix(matrix: Heat, unit: str, path: Path, title: str) -> None:
     """Mean distortion (P, T) by virtual camera and instant."""
-    figure = _figure(7.2, 4.6)
+    figure = new_figure(7.2, 4.6)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.set_xlabel("instant t")
     axes.set_ylabel("virtual camera s")
     shown = axes.imshow(matrix, cmap=HEAT, vmin=0, aspect="auto", interpolation="nearest")
     figure.colorbar(shown, ax=axes).set_label(f"mean STDF distortion ({unit})")
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_rows(generated: Image, rendered: Image, path: Path, title: str) -> None:
     """One image row over time (T, W, 3), of the generated pictures and of the scene's own: flicker shows as jagged
     verticals on the left that are smooth on the right."""
-    figure = _figure(9.0, 4.2)
+    figure = new_figure(9.0, 4.2)
     figure.suptitle(title, fontsize=11, color=INK)
     for place, (rows, name) in enumerate(((generated, "generated"), (rendered, "the scene")), start=1):
         axes = figure.add_subplot(1, 2, place)
@@ -90,17 +89,26 @@ def plot_rows(generated: Image, rendered: Image, path: Path, title: str) -> None
         axes.set_xlabel("column")
         axes.set_ylabel("instant t")
         axes.imshow(rows, aspect="auto", interpolation="nearest")
-    _save(figure, path)
+    save(figure, path)
 
 
-def _figure(width: float, height: float) -> Figure:
-    """Inches."""
+def heat_over(axes: Axes, picture: Image, heat: Heat, top: float) -> AxesImage:
+    """Draw values (H, W) from 0 to ``top`` over a picture (H, W, 3) in [0, 1] in grey, the stronger the higher; NaN
+    shows the picture."""
+    axes.imshow(np.clip(picture, 0, 1).mean(2), cmap="gray", vmin=0, vmax=1)
+    alpha = np.where(np.isnan(heat), 0, 0.15 + 0.6 * np.clip(np.nan_to_num(heat) / top, 0, 1))
+    return axes.imshow(np.nan_to_num(heat), cmap=HEAT, vmin=0, vmax=top, alpha=alpha.astype(float))
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure; inches."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG; InputError when that cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="png")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from renderer.weights import RAY_MAPS
 from tests.gui_driver import ROOT, App, Display, missing_tools
 from training.checkpoint import load_checkpoint
 
@@ -95,7 +96,26 @@ def test_a_click_shows_the_ray_of_the_pixel_under_the_mouse(app: App, tmp_path: 
     scale = min(panel_width / width, panel_height / height)
     assert abs((column + 0.5) * scale + (panel_width - width * scale) / 2 - 0.42 * panel_width) <= scale + 1
     assert abs((row + 0.5) * scale + (panel_height - height * scale) / 2 - 0.55 * panel_height) <= scale + 1
-    assert len(app.ask("value", tag="weight_series")[0]) == min(ray["weights"], 400)
+    stems = [len(app.ask("value", tag=f"{part}_series")[0]) for part in ("static", "dynamic")]
+    assert sum(stems) == min(ray["weights"], 400)
+
+
+def test_a_ray_from_a_training_camera_is_compared_with_the_known_depth(app: App) -> None:
+    app.key("bracketright")
+    app.until(lambda s: s["settled"])
+    app.click("picture", 0.5, 0.5)
+    app.until(lambda s: "ray" in s and s["ray"]["target"] is not None)
+    assert "E|t-D|" in app.ask("value", tag="ray_numbers")
+
+
+def test_a_map_shows_how_the_weights_along_rays_spread(app: App, tmp_path: Path) -> None:
+    before = app.picture(tmp_path / "a.png").astype(int)
+    for kind in RAY_MAPS:
+        app.ask("set", tag="ray_map", value=kind)
+        app.key("5")  # asks anew
+        app.until(lambda s, k=kind: s["settled"] and s["frame"]["asked"][0] == f"rays/{k}" and s["frame"]["overlay"])
+    assert np.abs(app.picture(tmp_path / "b.png").astype(int) - before).mean() > 2
+    assert app.ask("value", tag="range_high").endswith("modes")
 
 
 def test_a_video_is_exported_while_training(app: App, tmp_path: Path) -> None:

@@ -163,7 +163,8 @@ class Viewport:
             low, high = np.percentile(depth[:: max(1, depth.size // 4000)], (2, 98))
             self._depth_range = (float(low), float(max(high, low + 1e-6)))
         if frame.overlay is not None:
-            self._overlay_range = (0.0, max(float(np.percentile(frame.overlay, 99.5)), 1e-6))
+            known = frame.overlay[np.isfinite(frame.overlay)]
+            self._overlay_range = (0.0, max(float(np.percentile(known, 99.5)), 1e-6) if known.size else 1.0)
         self._label_range()
         self._redraw()
 

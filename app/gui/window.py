@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import dearpygui.dearpygui as dpg
+import numpy as np
 
 from app import protocol as p
 from app.engine import Engine
@@ -279,8 +280,13 @@ class Window:
                 "size": [frame.view.camera.width, frame.view.camera.height],
                 "eye": frame.view.camera.center.tolist(),
                 "asked": [frame.view.overlay, frame.view.pose],
-                "overlay": None if frame.overlay is None else float(frame.overlay.mean()),
+                "overlay": None if frame.overlay is None else float(np.nanmean(frame.overlay)),
             }
         if ray is not None:
-            state["ray"] = {"pixel": ray.pixel, "composite": ray.composite.tolist(), "weights": len(ray.weights)}
+            state["ray"] = {
+                "pixel": ray.pixel,
+                "composite": ray.composite.tolist(),
+                "weights": int((ray.weights > 0).sum()),
+                "target": ray.target_depth,
+            }
         return state

@@ -73,7 +73,7 @@ class FrameDrawer:
         self._resize(picture.width, picture.height)
         if picture.frame is not self._shown:
             frame = picture.frame
-            overlay = frame.overlay if frame.overlay is not None else np.zeros_like(frame.opacity)
+            overlay = np.zeros_like(frame.opacity) if frame.overlay is None else np.nan_to_num(frame.overlay)
             values = np.stack([np.nan_to_num(frame.expected_depth()), frame.opacity, overlay], axis=2)
             self._upload(self._color, frame.color, GL.GL_RGB32F, GL.GL_RGB, GL.GL_LINEAR)
             self._upload(self._values, values, GL.GL_RGB32F, GL.GL_RGB, GL.GL_LINEAR)
