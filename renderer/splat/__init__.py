@@ -11,9 +11,10 @@ from torch import Tensor
 from renderer.camera import Camera
 from renderer.splat import cpu, reference
 from renderer.splat.backends import Backend, chosen, pose_of
+from renderer.splat.rays import RayBatch, splat_rays
 from renderer.splat.types import SplatImage, Splats
 
-__all__ = ["Backend", "SplatImage", "Splats", "depth_histogram", "splat"]
+__all__ = ["Backend", "RayBatch", "SplatImage", "Splats", "depth_histogram", "splat", "splat_rays"]
 
 
 def splat(

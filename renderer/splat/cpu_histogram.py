@@ -29,18 +29,12 @@ def histogram(geometry, starts, counts, pairs, width, height, bins, B):
         first, last = starts[tile], starts[tile] + counts[tile]
         for j in range(first, last):
             k = pairs[j]
-            u, v, a, b, c, o = (
-                geometry[k, 0],
-                geometry[k, 1],
-                geometry[k, 2],
-                geometry[k, 3],
-                geometry[k, 4],
-                geometry[k, 5],
-            )
+            u, v, o = geometry[k, 0], geometry[k, 1], geometry[k, 5]
+            a, b, c = geometry[k, 2], geometry[k, 3], geometry[k, 4]
             for p in range(PIXELS):
                 dx, dy = px[p] - u, py[p] - v
-                y = max(a * dx * dx + b * dx * dy + c * dy * dy, LOWEST_EXPONENT)
-                alpha = min(o * _exp2(y), F(ALPHA_MAX))
+                exponent = max(a * dx * dx + b * dx * dy + c * dy * dy, LOWEST_EXPONENT)
+                alpha = min(o * _exp2(exponent), F(ALPHA_MAX))
                 alpha = alpha if alpha >= F(ALPHA_MIN) else F(0)
                 behind = T[p] * (F(1) - alpha)
                 total[p] += alpha * T[p] if behind >= F(TRANSMITTANCE_MIN) else F(0)

@@ -43,7 +43,7 @@ def splat_rays(splats: Splats, camera: Camera, pixels: Tensor, *, pose: Tensor |
     Raises ValueError for pixels that are no integers or lie outside the picture.
     """
     _check(pixels, camera)
-    pixels = pixels.to(splats.means.device)
+    pixels = pixels.to(splats.means.device, torch.int64)
     pose = pose_of(camera, splats) if pose is None else pose
     find = {"reference": reference.contributions, "cpu": cpu.contributions}[chosen("auto", splats)]
     counts, rows = find(splats, camera, pose, pixels)  # (P,), (N,)
@@ -77,8 +77,8 @@ def _append(values: Tensor) -> Tensor:
 
 
 def _check(pixels: Tensor, camera: Camera) -> None:
-    if pixels.dim() != 2 or pixels.shape[1] != 2 or pixels.is_floating_point():
+    if pixels.dim() != 2 or pixels.shape[1] != 2 or pixels.is_floating_point() or pixels.dtype == torch.bool:
         raise ValueError(f"pixels have shape {tuple(pixels.shape)} and are {pixels.dtype}, expected (P, 2) integers")
-    size = pixels.new_tensor([camera.width, camera.height])
+    size = torch.tensor([camera.width, camera.height], device=pixels.device)
     if not bool(((pixels >= 0) & (pixels < size)).all()):
         raise ValueError(f"a pixel lies outside the {camera.width}x{camera.height} image")
