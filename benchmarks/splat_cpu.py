@@ -1,7 +1,8 @@
 """How fast the CPU splatter is: ``python -m benchmarks.splat_cpu [--json F]``.
 
 A random scene of round Gaussians: positions uniform over the image, standard deviation log-normal around 1, 2 or 3.3
-pixels (sigma 0.3 in the log), uniform opacities, depths and colours. Medians over the rounds, in milliseconds.
+pixels (sigma 0.3 in the log), uniform opacities, depths and colours. Medians over the rounds, in milliseconds. What a
+depth target costs is a ratio to the picture without one, taken turn about; a histogram has 64 bins.
 """
 
 from __future__ import annotations
@@ -16,10 +17,16 @@ import numpy as np
 import torch
 
 from renderer.camera import Camera
-from renderer.splat import Splats, cpu_tiles, splat
-from renderer.splat.cpu_project import project
+from renderer.splat import Splats, cpu, depth_histogram, splat, splat_rays
+from renderer.splat.backends import pose_of
 
 CASES = ((50_000, 320, 240, 1.0), (50_000, 640, 480, 2.0), (50_000, 640, 480, 3.3), (200_000, 1280, 720, 2.0))
+RAY_CASE = (20_000, 160, 96, 1.0)
+RAYS = 256
+BINS = 64
+WIDTHS = (12, 9, 10, 7, 10, 10, 11)
+"""Of the columns behind the first."""
+FIELDS = ("means", "covariances", "opacities", "colors")
 
 
 def scene(count: int, width: int, height: int, sigma: float, seed: int = 0) -> tuple[Splats, Camera]:
@@ -35,68 +42,106 @@ def scene(count: int, width: int, height: int, sigma: float, seed: int = 0) -> t
     return Splats(*(torch.tensor(a, dtype=torch.float32) for a in arrays)), camera
 
 
+def medians_ms(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median times of calls that take turns, after one warm-up each: what slows the machine slows them all."""
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(rounds + 1):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            if turn > 0:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
 def median_ms(job: Callable[[], object], rounds: int) -> float:
     """Median time of a call after one warm-up."""
-    job()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        job()
-        times.append(1e3 * (time.perf_counter() - start))
-    return float(np.median(times))
-
-
-def pair_count(splats: Splats, camera: Camera) -> int:
-    """Splat-tile pairs that the exact test leaves."""
-    m, cov, o, c = (t.numpy() for t in (splats.means, splats.covariances, splats.opacities, splats.colors))
-    intrinsics = np.array([0.01, camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height], np.float32)
-    pose = np.eye(4, dtype=np.float32)
-    screen, radii, boxes = project(m, cov, o, pose, intrinsics, np.zeros((0, 2), np.float32), cpu_tiles.TILE)
-    rows = cpu_tiles.sort_by_depth(screen, radii)
-    geometry = cpu_tiles.gather(rows, screen, o, c)
-    columns, tile_rows = -(-camera.width // cpu_tiles.TILE), -(-camera.height // cpu_tiles.TILE)
-    return int(cpu_tiles.bin_splats(rows, boxes, geometry, columns, tile_rows)[1].sum())
+    return medians_ms({"job": job}, rounds)["job"]
 
 
 def measure(count: int, width: int, height: int, sigma: float, rounds: int) -> dict[str, float | str]:
-    """Forward, and backward alone, of one case."""
+    """Forward, backward alone, both with a depth target, and the histogram of one case."""
     splats, camera = scene(count, width, height, sigma)
-    leaves = [getattr(splats, f).requires_grad_() for f in ("means", "covariances", "opacities", "colors")]
+    leaves = [getattr(splats, f).requires_grad_() for f in FIELDS]
+    target, edges = torch.full((height, width), 4.0), torch.linspace(2, 6, BINS + 1)
 
-    def forward() -> torch.Tensor:
-        image = splat(splats, camera)
-        return image.color.sum() + image.depth.sum()
+    def loss(depth_target: torch.Tensor | None) -> torch.Tensor:
+        image = splat(splats, camera, depth_target=depth_target)
+        total = image.color.sum() + image.depth.sum()
+        return total if image.depth_error is None else total + image.depth_error.sum()
 
+    plain, compared = loss(None), loss(target)
     with torch.no_grad():
-        pairs = pair_count(splats, camera)
-        forward_ms = median_ms(forward, rounds)
-    loss = forward()
-    backward_ms = median_ms(lambda: torch.autograd.grad(loss, leaves, retain_graph=True), rounds)
+        pairs = int(cpu.tiles(splats, camera, pose_of(camera, splats)).counts.sum())
+        forward = medians_ms(
+            {
+                "plain": lambda: loss(None),
+                "target": lambda: loss(target),
+                "histogram": lambda: depth_histogram(splats, camera, edges),
+            },
+            rounds,
+        )
+    backward = medians_ms(
+        {
+            "plain": lambda: torch.autograd.grad(plain, leaves, retain_graph=True),
+            "target": lambda: torch.autograd.grad(compared, leaves, retain_graph=True),
+        },
+        rounds,
+    )
     return {
         "case": f"{count:,} at {width}x{height}",
         "pairs": pairs,
-        "forward_ms": forward_ms,
-        "backward_ms": backward_ms,
-        "ratio": backward_ms / forward_ms,
+        "forward_ms": forward["plain"],
+        "backward_ms": backward["plain"],
+        "ratio": backward["plain"] / forward["plain"],
+        "target_forward_ratio": forward["target"] / forward["plain"],
+        "target_backward_ratio": backward["target"] / backward["plain"],
+        "histogram_ms": forward["histogram"],
+    }
+
+
+def measure_rays(rounds: int) -> dict[str, float | str]:
+    """Forward and backward of the contributions along random rays, together and forward alone."""
+    count, width, height, sigma = RAY_CASE
+    splats, camera = scene(count, width, height, sigma)
+    leaves = [getattr(splats, f).requires_grad_() for f in FIELDS[:3]]
+    pixels = torch.tensor(np.random.default_rng(0).integers(0, [width, height], (RAYS, 2)))
+
+    def forward() -> torch.Tensor:
+        rays = splat_rays(splats, camera, pixels)
+        return (rays.weights * rays.depths).sum()
+
+    times = medians_ms({"forward": forward, "both": lambda: torch.autograd.grad(forward(), leaves)}, rounds)
+    return {
+        "case": f"{RAYS} rays of {count:,} at {width}x{height}",
+        "forward_ms": times["forward"],
+        "forward_and_backward_ms": times["both"],
     }
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    print(f"{'splats':<24}{'pairs':>12}{'forward ms':>12}{'backward ms':>13}{'ratio':>8}")
+    print(f"{'':<61}{'with a target':>18}")
+    titles = ("pairs", "forward", "backward", "ratio", "forward", "backward", "histogram")
+    print(f"{'splats':<24}" + "".join(f"{title:>{w}}" for title, w in zip(titles, WIDTHS, strict=True)))
     rows = []
     for case in CASES:
         row = measure(*case, options.rounds)
         rows.append(row)
         print(
-            f"{row['case']:<24}{row['pairs']:>12,}{row['forward_ms']:>12.1f}{row['backward_ms']:>13.1f}{row['ratio']:>8.2f}"
+            f"{row['case']:<24}{row['pairs']:>12,}{row['forward_ms']:>9.1f}{row['backward_ms']:>10.1f}{row['ratio']:>7.2f}"
+            f"{row['target_forward_ratio']:>9.2f}x{row['target_backward_ratio']:>9.2f}x{row['histogram_ms']:>11.1f}"
         )
+    rays = measure_rays(options.rounds)
+    print(
+        f"{rays['case']}: {rays['forward_ms']:.1f} forward, {rays['forward_and_backward_ms']:.1f} forward and backward"
+    )
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        options.json.write_text(json.dumps([*rows, rays], indent=1) + "\n")
 
 
 if __name__ == "__main__":
