@@ -1,11 +1,132 @@
-"""Which pixels of a picture show something that moves."""
+"""Which pixels of a picture show something that moves: those whose optical flow the camera's motion cannot explain."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from training.data.dataset import Dataset
-from training.priors.flow import Mask
+from training.priors.flow import Flow, FlowOf, Mask, consistent_flow
+from training.priors.triangulation import BEYOND, fit_inverse_depths
+from training.priors.two_view import Array, pixel_centres, sampson_distance, segment_distance
+
+STEPS = (-4, -2, -1, 1, 2, 4)
+"""Neighbours of a frame that it is compared with, in frames: far ones tell slow motion, near ones have better flow."""
+THRESHOLD = 1.0
+"""Pixels by which a flow may miss what the camera's motion allows, in pictures 160 pixels wide or smaller."""
+REFERENCE_WIDTH = 160
+WIDTH_POWER = 0.5
+"""The threshold grows with the width to this power: errors of flow grow with the size of pictures, but slower."""
+OPENING = 3
+"""Pixels across of the smallest speck that is kept, at the reference width."""
+CLOSING = 7
+"""The same of the smallest hole."""
+MARGIN = 3
+"""Diameter in pixels by which a mask is grown in the end: flow is smooth across borders."""
+SAMPLES = 3000
+"""Matches from which the camera's motion is found where no poses are known."""
+LEAST_MATCHES = 50
+INLIER = 0.75
+"""Pixels up to which a match obeys a homography or a fundamental matrix."""
+PLANAR_SHARE = 0.95
+"""A homography with at least this share of the fundamental matrix's inliers is taken instead: it has no direction in
+which it is blind, and with hardly any baseline the fundamental matrix is arbitrary."""
 
 
-def moving_pixels(dataset: Dataset, index: int) -> Mask:
-    """(H, W) bool."""
-    raise NotImplementedError
+def moving_pixels(dataset: Dataset, index: int, flow: FlowOf | None = None) -> Mask:
+    """(H, W) bool of a shot: pixels that show something that moves; all False where a camera has one frame only.
+
+    Per neighbouring frame, the distance in pixels of the flow to what poses allow (without poses, to a homography or
+    fundamental matrix found by RANSAC); over neighbours, its median where the flow can be trusted. With poses also
+    the residual of the one depth that would explain all flows together. ``flow``: where flows come from, when they
+    are kept (``cached_flow``).
+    """
+    camera = dataset.shots[index].camera
+    find = flow or (lambda i, j: consistent_flow(dataset, i, j))
+    others = neighbours(dataset, index)
+    if not others:
+        return np.zeros((camera.height, camera.width), np.bool_)
+    flows = [find(index, other) for other in others]
+    if dataset.posed:
+        distance = _distance_to_poses(dataset, index, others, flows)
+    else:
+        distance = _median([unposed_distance(f, seen) for f, seen in flows], [seen for _, seen in flows])
+    return cleaned(distance > threshold(camera.width))
+
+
+def neighbours(dataset: Dataset, index: int, steps: Sequence[int] = STEPS) -> list[int]:
+    """Shots of the same camera and split that are ``steps`` frames away, as far as there are any."""
+    shot = dataset.shots[index]
+    same = {
+        s.frame: i
+        for i, s in enumerate(dataset.shots)
+        if s.camera_name == shot.camera_name and s.split == shot.split and i != index
+    }
+    return [same[shot.frame + step] for step in steps if shot.frame + step in same]
+
+
+def threshold(width: int) -> float:
+    """Pixels from which a pixel of a picture of this width is taken to move."""
+    return THRESHOLD * max(1.0, width / REFERENCE_WIDTH) ** WIDTH_POWER
+
+
+def cleaned(mask: Mask) -> Mask:
+    """A mask (H, W) without specks and small holes, grown a little."""
+    scale = max(1.0, mask.shape[1] / REFERENCE_WIDTH)
+    result = mask.astype(np.uint8)
+    for operation, size in ((cv2.MORPH_OPEN, OPENING), (cv2.MORPH_CLOSE, CLOSING), (cv2.MORPH_DILATE, MARGIN)):
+        odd = 2 * round((size * scale - 1) / 2) + 1
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (odd, odd))
+        result = np.asarray(cv2.morphologyEx(result, operation, kernel), np.uint8)
+    return result > 0
+
+
+def unposed_distance(flow: Flow, seen: Mask) -> Array:
+    """(H, W) pixels by which a flow misses the dominant motion of the picture; zero where too little is trusted.
+
+    The motion is a homography, or a fundamental matrix where that explains clearly more of the trusted matches.
+    """
+    a = pixel_centres(*seen.shape)
+    b = a + flow
+    candidates = np.flatnonzero(seen & np.isfinite(flow).all(-1))
+    if len(candidates) < LEAST_MATCHES:
+        return np.zeros(seen.shape)
+    chosen = candidates[:: max(1, len(candidates) // SAMPLES)]
+    from_, to = a.reshape(-1, 2)[chosen], b.reshape(-1, 2)[chosen]
+    H, planar = cv2.findHomography(from_, to, cv2.USAC_MAGSAC, INLIER, confidence=0.999, maxIters=5000)
+    F, epipolar = cv2.findFundamentalMat(from_, to, cv2.USAC_MAGSAC, INLIER, 0.999, 5000)
+    inliers = [0 if found is None else int(np.count_nonzero(found)) for found in (planar, epipolar)]
+    if H is not None and inliers[0] >= PLANAR_SHARE * inliers[1]:
+        place = cv2.perspectiveTransform(a, np.asarray(H, np.float64))
+        return np.linalg.norm(b - place, axis=-1)
+    if F is None or F.shape != (3, 3):
+        return np.zeros(seen.shape)
+    return sampson_distance(np.asarray(F, np.float64), a, b)
+
+
+def _distance_to_poses(
+    dataset: Dataset, index: int, others: Sequence[int], flows: Sequence[tuple[Flow, Mask]]
+) -> Array:
+    """(H, W) pixels: the larger of the median distance to the places that some depth allows in each neighbour, and
+    of the root mean square distance to those of one depth for all."""
+    camera = dataset.shots[index].camera
+    cameras = [dataset.shots[other].camera for other in others]
+    pixels = pixel_centres(camera.height, camera.width)
+    apart = [
+        segment_distance(camera, other, pixels, pixels + flow, dataset.near / BEYOND)
+        for other, (flow, _) in zip(cameras, flows, strict=True)
+    ]
+    bounds = (1 / (BEYOND * dataset.far), BEYOND / dataset.near)
+    together = fit_inverse_depths(camera, cameras, flows, bounds)
+    residual = np.where(together.count > 1, together.residual, 0)
+    return np.maximum(_median(apart, [seen for _, seen in flows]), residual)
+
+
+def _median(distances: Sequence[Array], seen: Sequence[Mask]) -> NDArray[np.float64]:
+    """(H, W) median of the distances that are trusted, zero where none is."""
+    known = np.where(np.stack(seen), np.stack(distances), np.nan)
+    none = np.isnan(known).all(0)
+    return np.where(none, 0, np.nanmedian(np.where(none, 0, known), axis=0))
