@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from renderer.camera import Camera
-from renderer.splat import Splats, cpu, depth_histogram, splat, splat_rays
+from renderer.splat import Splats, cpu, depth_histogram, splat
 from renderer.splat.backends import pose_of
+from renderer.splat.rays import splat_rays
 
 CASES = ((50_000, 320, 240, 1.0), (50_000, 640, 480, 2.0), (50_000, 640, 480, 3.3), (200_000, 1280, 720, 2.0))
 RAY_CASE = (20_000, 160, 96, 1.0)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from renderer.camera import Camera
-from renderer.splat import Splats, depth_histogram, splat, splat_rays
+from renderer.splat import Splats, depth_histogram, splat
+from renderer.splat.rays import splat_rays
 from tests.test_splat import SCENES, camera
 from tests.test_splat_rays import DTYPES, all_pixels, cast
 

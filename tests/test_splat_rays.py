@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from renderer.camera import Camera
-from renderer.splat import Splats, splat, splat_rays
+from renderer.splat import Splats, splat
+from renderer.splat.rays import splat_rays
 from renderer.splat.reference import alphas_at, project, weights_from_alphas
 from tests.test_splat import FIELDS, SCENES, camera, random_splats
 

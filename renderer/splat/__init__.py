@@ -11,10 +11,9 @@ from torch import Tensor
 from renderer.camera import Camera
 from renderer.splat import cpu, reference
 from renderer.splat.backends import Backend, chosen, pose_of
-from renderer.splat.rays import RayBatch, splat_rays
 from renderer.splat.types import SplatImage, Splats
 
-__all__ = ["Backend", "RayBatch", "SplatImage", "Splats", "depth_histogram", "splat", "splat_rays"]
+__all__ = ["Backend", "SplatImage", "Splats", "depth_histogram", "splat"]
 
 
 def splat(
