@@ -100,12 +100,9 @@ def is_run(path: Path) -> bool:
     return (path / "run.json").is_file()
 
 
-def load_checkpoint(run: Path, with_training: bool = True) -> Checkpoint:
-    """The newest checkpoint of a run; InputError when there is none or it cannot be read."""
-    folders = checkpoint_folders(run)
-    if not folders:
-        raise InputError(f"{run}: no checkpoint in this run; train it with dynview train DATA --out {run}")
-    folder = folders[-1]
+def load_checkpoint(run: Path, with_training: bool = True, step: int | None = None) -> Checkpoint:
+    """The newest checkpoint of a run, or that of a ``step``; InputError when there is none or it cannot be read."""
+    folder = _folder_at(run, step)
     state = read_json(folder / "state.json")
     tensors = _load_tensors(folder / "scene.safetensors")
     parts: dict[str, dict[str, Tensor]] = {name: {} for name in PARTS}
@@ -121,6 +118,18 @@ def load_checkpoint(run: Path, with_training: bool = True) -> Checkpoint:
     except (KeyError, TypeError, ValueError) as problem:
         raise InputError(f"{folder}: the checkpoint is incomplete ({problem!r}); delete this folder") from None
     return Checkpoint(step, scene, state=state, **parts)
+
+
+def _folder_at(run: Path, step: int | None) -> Path:
+    folders = checkpoint_folders(run)
+    if not folders:
+        raise InputError(f"{run}: no checkpoint in this run; train it with dynview train DATA --out {run}")
+    if step is None:
+        return folders[-1]
+    by_step = {int(folder.name.removeprefix("step-")): folder for folder in folders}
+    if step not in by_step:
+        raise InputError(f"{run}: no checkpoint of step {step}; give one of {', '.join(map(str, by_step))}")
+    return by_step[step]
 
 
 def _parts_of(scene: Scene) -> tuple[Mapping[str, Tensor], dict[str, Any]]:

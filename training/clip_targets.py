@@ -14,8 +14,8 @@ from renderer.errors import InputError
 from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.images import as_target
-from training.ddr_config import DepthConfig, DepthSource
-from training.priors.depth_targets import DepthTargets, depth_targets
+from training.ddr_config import DepthConfig
+from training.priors.depth_targets import DepthTargets, Source, depth_targets
 from training.priors.flow import consistent_flow
 from training.priors.motion_masks import moving_pixels
 
@@ -82,7 +82,7 @@ class ClipTargets:
         return self._moving[index]
 
 
-def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[DepthSource, Path | None]:
+def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[Source, Path | None]:
     """Where depths come from, and the folder of the files; InputError when nothing is there."""
     folder = (
         Path(config.folder)

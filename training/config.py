@@ -280,18 +280,18 @@ _DDR = replace(
     _BASE,
     method="ddr",
     scene=replace(_BASE.scene, model="field"),
-    cameras=CameraConfig(form="axis-angle", start=0, stop=15_000),
-    depth=DepthConfig(source="auto", decay=0),
-    ddr=DdrConfig(weight=0.1, empty=0.1),
+    cameras=CameraConfig(enabled=True, form="axis-angle", start=0, stop=15_000),
+    depth=DepthConfig(source="auto"),
+    ddr=DdrConfig(weight=0.1, empty=1e-4),
 )
 """The paper's idea in closed form, with targets that are aligned per frame."""
 _DDR_RELEASED = replace(
     _DDR,
     method="ddr-released",
     cameras=CameraConfig(
-        form="axis-angle", focal=True, rotation=1e-3, translation=1e-3, start=0, stop=1000, anchor=0.0
+        enabled=True, form="axis-angle", focal=True, rotation=1e-3, translation=1e-3, start=0, stop=1000, anchor=0.0
     ),
-    depth=DepthConfig(source="auto", alignment="batch", expected=0.02, gradient=0.01),
+    depth=DepthConfig(source="auto", alignment="batch", expected=0.02, gradient=0.01, decay=2500),
     ddr=DdrConfig(
         weight=0.01, estimator="released", branch="dynamic", empty=0.1, empty_form="released", empty_masks="released"
     ),

@@ -105,8 +105,9 @@ class DepthConfig:
     rays: int = 256
     """Rays per picture on which the weights of Gaussians are looked at, where the picture's own channels are not
     enough."""
-    decay: int = 2500
-    """Steps of 30,000 in which the weights of all depth terms, DDR among them, fall to a tenth; 0: never."""
+    decay: int = 0
+    """Steps of 30,000 in which the weights of all depth terms, DDR among them, fall to a tenth (released: 25,000 of
+    300,000); 0: never."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,11 @@ from training.config import TrainConfig
 from training.ddr_config import DdrConfig, DepthConfig
 from training.field_terms import decay
 
+KNOWN_SHARE = 0.25
+"""Share of a step's rays that have a known depth where that can be had."""
 Branches = dict[str, Tensor]
-LEAST_MEMBERS = 8
-"""Rays with a target from which a batch is aligned."""
+LEAST_MEMBERS = {"frame": 1, "batch": 8}
+"""Rays with a target below which there is nothing to compare, or no batch to be aligned."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class DepthTerm:
                 losses.point_distortion(s, w) if rays.edges is None else losses.distortion_loss(rays.edges, w)
             )
         known = torch.isfinite(rays.target)
-        if not self.needs_depth or int(known.sum()) < LEAST_MEMBERS:
+        if not self.needs_depth or int(known.sum()) < LEAST_MEMBERS[d.alignment]:
             return self.weight(step) * total
         s, w = s[known], w[known]
         target = self._aligned(s, w, rays.target[known], rays.disparity[known])
@@ -92,7 +94,7 @@ class DepthTerm:
         """Squared densities (R, S) of the "dynamic" and the "static" part in front of the surface."""
         r = self._ddr
         known = torch.isfinite(rays.target)
-        if not r.empty or int(known.sum()) < LEAST_MEMBERS:
+        if not r.empty or int(known.sum()) < LEAST_MEMBERS[self._depth.alignment]:
             return rays.s.new_zeros(())
         if r.empty_form == "released":
             surface = losses.released_boundary(rays.disparity[known])
@@ -128,6 +130,17 @@ class DepthTerm:
         own = (losses.normalised(w) * s).sum(1).detach()
         median = own.median()
         return median + (own - median).abs().mean() * losses.median_mad(-disparity)
+
+
+def with_known(pixels: Tensor, depth: Tensor, generator: torch.Generator) -> Tensor:
+    """The pixels (R, 2), the first quarter replaced by random ones of known depth where a picture (H, W) has fewer
+    than a quarter of those: sparse points would be met by chance only."""
+    known = depth.isfinite()
+    if not known.any() or float(known.float().mean()) >= KNOWN_SHARE:
+        return pixels
+    wanted, places = round(KNOWN_SHARE * len(pixels)), torch.nonzero(known).flip(1)
+    chosen = places[torch.randint(len(places), (wanted,), generator=generator)]
+    return torch.cat([chosen, pixels[wanted:]])
 
 
 def depth_term(config: TrainConfig) -> DepthTerm:

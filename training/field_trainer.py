@@ -14,7 +14,7 @@ from renderer.view import Frame, View
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data.dataset import Dataset
-from training.depth_term import SeenRays, depth_term
+from training.depth_term import SeenRays, depth_term, with_known
 from training.field_scene import RadianceOptimizer, first_field
 from training.field_terms import Neighbour, RayTargets, SceneTerms
 from training.plane_penalties import curvature, distance_to_one, total_variation
@@ -103,6 +103,8 @@ class FieldTrainer(Trainer):
             if len(moving):
                 chosen = torch.randint(len(moving), (c.moving_rays,), generator=generator)
                 pixels = torch.cat([pixels, moving[chosen].flip(1)])
+        if self._depth.needs_depth:
+            pixels = with_known(pixels, self.targets.depth(index)[0], generator)
         return pixels
 
     def _marched(self, index: int, pixels: Tensor, generator: torch.Generator) -> Marched:

@@ -13,7 +13,7 @@ from renderer.splat import SplatImage, Splats
 from renderer.splat.rays import splat_rays
 from training.clip_targets import ClipTargets
 from training.config import TrainConfig
-from training.depth_term import SeenRays, depth_term
+from training.depth_term import SeenRays, depth_term, with_known
 from training.ray_losses import empty_alpha
 
 SOLID = 1e-3
@@ -60,6 +60,8 @@ class GaussianDepth:
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
         columns = torch.randint(camera.width, (self._depth.rays,), generator=generator)
         pixels = torch.stack([columns, torch.randint(camera.height, (self._depth.rays,), generator=generator)], dim=1)
+        if self._term.needs_depth:
+            pixels = with_known(pixels, self._targets.depth(index)[0], generator)
         batch = splat_rays(splats, camera, pixels, pose=pose)
         x, y = pixels.unbind(1)
         unknown = torch.full((len(pixels),), float("nan"))

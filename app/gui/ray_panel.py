@@ -41,11 +41,11 @@ class RayPanel:
                 with dpg.plot_axis(dpg.mvYAxis, label="weight", tag="ray_y"):
                     for name, _ in STEMS:
                         dpg.add_stem_series([], [], label=name, tag=f"{name}_series")
-                    dpg.add_scatter_series([], [], label="samples", tag="samples_series")
+                    dpg.add_scatter_series([], [], label="##samples", tag="samples_series")
                     for name, _ in LINES:
                         dpg.add_inf_line_series([], label=name, tag=f"{name}_series")
                 with dpg.plot_axis(dpg.mvYAxis2, label="light left", tag="ray_y2", no_gridlines=True, opposite=True):
-                    dpg.add_stair_series([], [], label="light", tag="light_series")
+                    dpg.add_stair_series([], [], label="##light", tag="light_series")
             for name, color in (*STEMS, *LINES, ("samples", theme.MUTED), ("light", theme.MUTED)):
                 dpg.bind_item_theme(f"{name}_series", theme.series_theme(color))
             dpg.add_text("", tag="ray_numbers", color=theme.MUTED)

@@ -42,8 +42,8 @@ class DepthTargets:
 def depth_targets(
     dataset: Dataset, source: Source, folder: Path | None = None, alignment: Scale = "frame", seed: int = 0
 ) -> DepthTargets:
-    """The depths of a clip. ``folder``: of the files. ``alignment``: "batch" leaves scale and shift to whoever compares,
-    and needs no points. ``seed``: of a simulated network.
+    """The depths of a clip. ``folder``: of the files. ``alignment``: "batch" leaves scale and shift to whoever
+    compares, and needs no points. ``seed``: of a simulated network.
 
     InputError where the clip does not have the source, and from ``read`` where a frame cannot be aligned.
     """
@@ -82,8 +82,8 @@ def _aligned(dataset: Dataset, disparity: Read, alignment: Scale) -> Read:
         if found is None:
             shot = dataset.shots[index]
             raise InputError(
-                f"{dataset.source}: the depth of {shot.camera_name}, frame {shot.frame} cannot be brought to the scene's "
-                "scale, too little is known of it; use --depth.alignment batch, or give sparse points"
+                f"{dataset.source}: the depth of {shot.camera_name}, frame {shot.frame} cannot be brought to the "
+                "scene's scale, too little is known of it; use --depth.alignment batch, or give sparse points"
             )
         return aligned_depth(raw, found, near, far)
 

@@ -25,10 +25,10 @@ def midas_like(depth: NDArray[np.floating], seed: int, index: int) -> NDArray[np
     """
     rng = np.random.default_rng([seed, index])
     H, W = depth.shape
-    disparity = (1 / depth).astype(np.float32)
-    span = float(disparity.max() - disparity.min())
-    disparity = cv2.GaussianBlur(disparity, (0, 0), max(0.5, BLUR * W))
+    sharp = (1 / depth).astype(np.float32)
+    span = float(sharp.max() - sharp.min())
+    blurred = cv2.GaussianBlur(sharp, (0, 0), max(0.5, BLUR * W))
     coarse = rng.normal(scale=NOISE * span, size=NOISE_CELLS).astype(np.float32)
-    disparity = disparity + cv2.resize(coarse, (W, H), interpolation=cv2.INTER_CUBIC)
+    disparity = blurred + cv2.resize(coarse, (W, H), interpolation=cv2.INTER_CUBIC)
     scale, shift = rng.uniform(*SCALE), rng.uniform(-SHIFT, SHIFT) * span
     return np.asarray(scale * (disparity + shift), np.float32)

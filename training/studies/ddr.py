@@ -39,16 +39,15 @@ FLOATING = 0.95
 BINS = 128
 
 _NO_DDR: dict[str, Any] = {"ddr.weight": 0.0, "ddr.empty": 0.0}
-_LEARNED: dict[str, Any] = {"cameras.enabled": True}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "no-depth": {**_NO_DDR, **_LEARNED},
-    "expected-depth": {**_NO_DDR, **_LEARNED, "depth.expected": 0.1, "depth.expected_form": "absolute"},
-    "ds-nerf-kl": {**_NO_DDR, **_LEARNED, "depth.ds_nerf_kl": 0.01},
-    "distortion": {**_NO_DDR, **_LEARNED, "depth.distortion": 0.01},
-    "ddr-released": {**_LEARNED, "ddr.estimator": "released"},
-    "ddr-gumbel": {**_LEARNED, "ddr.estimator": "gumbel"},
-    "ddr-exact": {**_LEARNED},
-    "ddr-exact-no-empty": {**_LEARNED, "ddr.empty": 0.0},
+    "no-depth": {**_NO_DDR},
+    "expected-depth": {**_NO_DDR, "depth.expected": 0.1, "depth.expected_form": "absolute"},
+    "ds-nerf-kl": {**_NO_DDR, "depth.ds_nerf_kl": 0.01},
+    "distortion": {**_NO_DDR, "depth.distortion": 0.01},
+    "ddr-released": {"ddr.estimator": "released"},
+    "ddr-gumbel": {"ddr.estimator": "gumbel"},
+    "ddr-exact": {},
+    "ddr-exact-no-empty": {"ddr.empty": 0.0},
     "ddr-exact-fixed-cameras": {"cameras.enabled": False},
 }
 """What differs from the preset ddr, by variant. The loss's weight is the same in all that have it, 0.1, and so is that
