@@ -60,15 +60,16 @@ def lookup(values, planes, coordinates, slots, channels):
 
 
 @njit(**PARALLEL)
-def lookup_backward(values, planes, coordinates, v_out, channels):
-    """Gradients of the values (V, C) and of the coordinates (N, D) from those of the features (N, slots, C).
+def lookup_backward(values, planes, coordinates, v_out, channels, of_values):
+    """Gradients of the values (V, C), empty unless ``of_values``, and of the coordinates (N, D) from those of the
+    features (N, slots, C).
 
     Block by block of points, so that what passes between the two halves stays in the cache: the first half is parallel
     over points, the second over planes, each of which is one core's.
     """
     N, D = coordinates.shape
     Q, C = planes.shape[0], channels
-    v_values = np.zeros(values.shape, np.float32)
+    v_values = np.zeros(values.shape if of_values else (0, C), np.float32)
     v_coordinates = np.empty((N, D), np.float32)
     v_features = np.empty((BLOCK, Q, C), np.float32)
     for block in range((N + BLOCK - 1) // BLOCK):
@@ -81,7 +82,7 @@ def lookup_backward(values, planes, coordinates, v_out, channels):
                 _read(values, planes, coordinates[n], C, features, along_x, along_y)
                 _split(planes, v_out[n], C, features, along_x, along_y, before, running,
                        v_features[n - start], v_coordinates[n])  # fmt: skip
-        for q in prange(Q):
+        for q in prange(Q if of_values else 0):
             _scatter(planes, q, coordinates, start, end, v_features, v_values)
     return v_values, v_coordinates
 

@@ -165,11 +165,11 @@ class _Lookup(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, v_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         values, coordinates = ctx.saved_tensors
-        C = ctx.layout.channels
+        C, of_values = ctx.layout.channels, ctx.needs_input_grad[0]
         v_values, v_points = plane_kernels.lookup_backward(
-            _array(values), ctx.table, _array(coordinates), _array(v_out).reshape(len(v_out), -1, C), C
+            _array(values), ctx.table, _array(coordinates), _array(v_out).reshape(len(v_out), -1, C), C, of_values
         )
-        return torch.from_numpy(v_values), torch.from_numpy(v_points), None, None
+        return torch.from_numpy(v_values) if of_values else None, torch.from_numpy(v_points), None, None
 
 
 def _array(tensor: Tensor) -> np.ndarray:

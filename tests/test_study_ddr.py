@@ -9,6 +9,7 @@ import pytest
 from app import cli
 from renderer.view import View
 from tests.tiny import camera_at, random_gaussians
+from training import held_out
 from training.config import PRESETS, flattened, with_changes
 from training.data.procedural import procedural_dataset
 from training.studies import ddr
@@ -23,6 +24,7 @@ SMALL = {"field.nodes": 6, "field.channels": 4, "field.width": 16, "field.rays":
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("WIDTH", 48), ("HEIGHT", 32), ("FRAMES", 4), ("MEASURED", 2)):
         monkeypatch.setattr(ddr, name, value)
+    monkeypatch.setattr(held_out, "STEPS", 2)
     monkeypatch.setattr(ddr, "OF_GAUSSIANS", {**ddr.OF_GAUSSIANS, "scene.points": 300})
     monkeypatch.setattr(ddr, "VARIANTS", {name: {**changes, **SMALL} for name, changes in VARIANTS.items()})
 

@@ -7,6 +7,7 @@ first picture; the scores of all its pictures are taken from there.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import torch
@@ -37,6 +38,8 @@ def aligned(scene: Scene, dataset: Dataset) -> Dataset:
     """The clip with every held-out camera at the pose from which the scene looks most like its first picture (L1), and
     every held-out shot at one of its own where the clip came without poses."""
     depth = 2 / (1 / dataset.near + 1 / dataset.far)
+    if isinstance(scene, RadianceField):
+        scene = copy.deepcopy(scene).requires_grad_(False)
     found: dict[object, Camera] = {}
     shots = list(dataset.shots)
     for index in dataset.indices("test"):
