@@ -7,7 +7,7 @@ import torch
 
 from renderer.field.draw import all_pixels
 from renderer.slicing import slice_at
-from renderer.splat import splat
+from renderer.splat import SplatImage, splat
 from renderer.splat.rays import splat_rays
 from tests.tiny import random_gaussians, tiny_dataset
 from training.config import PRESETS, TrainConfig, resolved
@@ -22,6 +22,8 @@ DEPTH = 3.2
 
 class Plane:
     """Every pixel of every picture is known to lie near one depth, on a plane that is a little askew."""
+
+    source = "a plane"
 
     def depth(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         depth = DEPTH + torch.linspace(-0.1, 0.1, 40).repeat(30, 1)
@@ -105,6 +107,27 @@ def test_every_other_term_has_a_gradient(c: TrainConfig) -> None:
     assert scene.opacities.grad is not None
     assert torch.isfinite(scene.opacities.grad).all()
     assert float(scene.opacities.grad.abs().sum()) > 0
+
+
+def test_the_disparity_of_the_picture_is_compared_in_deviations_of_the_known_one() -> None:
+    c = replace(config(DepthConfig(standardised=0.5)), steps=1000)
+    term = GaussianDepth(Plane(), scene_space(tiny_dataset(), c.field), c)  # type: ignore[arg-type]
+    depth = Plane().depth(0)[0].nan_to_num(1.0)
+    known = 1 / Plane().depth(0)[0][:, 4:]
+    off = 1 / (1 / depth + 0.3)
+    picture = SplatImage(torch.zeros(30, 40, 3), off, torch.ones(30, 40), torch.zeros(0), None)
+    loss = [term.loss(None, None, None, picture, 0, step).item() for step in (0, 16, 17, 1000)]  # type: ignore[arg-type]
+    assert loss[:2] == [0, 0]  # it begins at 500 of 30,000
+    assert loss[2] == pytest.approx(0.5 * 500 ** (-17 / 1000) * 0.3 / float(known.std()), rel=1e-4)
+    assert loss[3] == pytest.approx(0.001 * 0.3 / float(known.std()), rel=1e-4)
+
+
+def test_depth_files_that_are_not_there_are_not_missed() -> None:
+    c = resolved(replace(PRESETS["sparsecam4d-released"], steps=10), "cpu")
+    assert c.depth.standardised == 0.5
+    trainer = GaussianTrainer(tiny_dataset(), replace(c, generated=replace(c.generated, batch=0)))
+    assert trainer.targets.source is None
+    trainer.step()
 
 
 def test_without_weights_nothing_is_asked_and_no_depth_is_needed() -> None:

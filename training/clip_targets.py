@@ -38,7 +38,8 @@ class ClipTargets:
         self.source: DepthTargets | None = None
         if depths:
             source, folder = chosen_source(dataset, config.depth)
-            self.source = depth_targets(dataset, source, folder, config.depth.alignment, config.seed)
+            if source is not None:
+                self.source = depth_targets(dataset, source, folder, config.depth.alignment, config.seed)
 
     def picture(self, index: int) -> Tensor:
         """(H, W, 3) of a shot."""
@@ -82,8 +83,8 @@ class ClipTargets:
         return self._moving[index]
 
 
-def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[Source, Path | None]:
-    """Where depths come from, and the folder of the files; InputError when nothing is there."""
+def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[Source | None, Path | None]:
+    """Where depths come from, None where nowhere is allowed, and the folder of the files; InputError for "none"."""
     folder = (
         Path(config.folder)
         if config.folder
@@ -91,6 +92,8 @@ def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[Source, Path |
     )
     if config.source == "none":
         raise InputError("--depth.source none: the method needs depths; give another source, or set its weights to 0")
+    if config.source == "found":
+        return ("files" if folder is not None else None), folder
     if config.source != "auto":
         return config.source, folder
     if folder is not None:

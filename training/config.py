@@ -273,6 +273,7 @@ _SPARSECAM4D_RELEASED = replace(
         to_zero=1.0,
     ),
     cameras=CameraConfig(enabled=True, start=1000, anchor=1.0, anchor_form="mean", falls_from="zero"),
+    depth=DepthConfig(source="found", standardised=0.5),
 )
 """The values of the authors' released code."""
 

@@ -76,7 +76,7 @@ class TermsConfig:
     """Steps of 30,000 in which the weight of the flow falls to a tenth (released: 25,000 of 300,000); 0: never."""
 
 
-DepthSource = Literal["none", "auto", "truth", "midas-like", "points", "flow", "files", "model"]
+DepthSource = Literal["none", "auto", "found", "truth", "midas-like", "points", "flow", "files", "model"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ class DepthConfig:
 
     source: DepthSource = "none"
     """Files beside the clip (disp/ or depth/), a depth model in the local cache, the clip's points, triangulated
-    optical flow, or for the demo scene the truth or what a network would make of it; auto takes the first there is."""
+    optical flow, or for the demo scene the truth or what a network would make of it; auto takes the first there is,
+    found takes files and where there are none asks nothing."""
     folder: str = ""
     """Of the depth files; by default disp or depth beside the clip's pictures."""
     alignment: Literal["frame", "batch"] = "frame"
@@ -102,6 +103,9 @@ class DepthConfig:
     """Weight of mip-NeRF 360's distortion loss, which needs no depth."""
     gradient: float = 0.0
     """Weight of DDR's depth-gradient term."""
+    standardised: float = 0.0
+    """Weight of the error of the disparity of pictures of Gaussians, in standard deviations of the known one; falls
+    to 1/500 along the run (SparseCam4D's code: 0.5)."""
     rays: int = 256
     """Rays per picture on which the weights of Gaussians are looked at, where the picture's own channels are not
     enough."""

@@ -151,4 +151,4 @@ def depth_term(config: TrainConfig) -> DepthTerm:
 
 def depth_wanted(config: TrainConfig) -> bool:
     """Whether any term of a run needs to know depths."""
-    return depth_term(config).needs_depth
+    return depth_term(config).needs_depth or config.depth.standardised > 0

@@ -16,6 +16,11 @@ from training.config import TrainConfig
 from training.depth_term import SeenRays, depth_term, with_known
 from training.ray_losses import empty_alpha
 
+FIRST_STEP, LEFT, SMALL = 500, 1 / 500, 1e-6
+"""Of SparseCam4D's released depth loss: first step of 30,000, share of the weight that is left at the end, and the
+least deviation."""
+COVERED = 0.5
+"""Least opacity of a pixel whose disparity is compared; that of an empty one is infinite."""
 SOLID = 1e-3
 """Least opacity of a pixel whose depth is looked at."""
 
@@ -27,6 +32,8 @@ class GaussianDepth:
     def __init__(self, targets: ClipTargets, space: Space, config: TrainConfig) -> None:
         self._depth, self._ddr, self._seed = config.depth, config.ddr, config.seed
         self._targets, self._space = targets, space
+        assert config.steps is not None, "resolve the configuration first"
+        self._first, self._steps = config.scaled(FIRST_STEP), config.steps
         self._by_channel = (
             config.ddr.weight > 0 and config.ddr.estimator == "exact" and config.depth.alignment == "frame"
         )
@@ -40,11 +47,23 @@ class GaussianDepth:
     def loss(self, splats: Splats, camera: Camera, pose: Tensor, image: SplatImage, index: int, step: int) -> Tensor:
         """All terms of a step on the picture of a shot."""
         total = image.color.new_zeros(())
+        if self._depth.standardised and self._targets.source is not None and step >= self._first:
+            total = total + self._depth.standardised * LEFT ** (step / self._steps) * self._standardised(image, index)
         if image.depth_error is not None:
             total = total + self._term.weight(step) * self._ddr.weight * self._channel_error(image, index)
         if self._term.is_on:
             total = total + self._ray_terms(splats, camera, pose, index, step)
         return total
+
+    def _standardised(self, image: SplatImage, index: int) -> Tensor:
+        """Mean over pixels of the error of the disparity, in standard deviations of the known one."""
+        depth = self._targets.depth(index)[0]
+        known = torch.isfinite(depth) & (image.opacity.detach() > COVERED)
+        if int(known.sum()) < 2:
+            return image.depth.new_zeros(())
+        disparity = 1 / depth[known]
+        error = (1 / image.depth[known] - disparity).abs().mean()
+        return error / disparity.std().clamp(min=SMALL)
 
     def _channel_error(self, image: SplatImage, index: int) -> Tensor:
         """Mean over pixels of E|t - D| in normalised depth, to first order around D."""
