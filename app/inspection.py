@@ -1,4 +1,4 @@
-"""``dynview inspect``: the weights along a ray, and where generated views disagree with the scene."""
+"""``dynview inspect``: the weights along rays, and where generated views disagree with the scene."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
 from tqdm import tqdm
 
-from app import plots
+from app import plots, ray_plots
 from app.console import JsonFile, find_camera, finite, open_run, say
+from app.ray_plots import MapPanel, RowSlice
+from app.subjects import Subject, ray_report, subject_of
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.gaussians import Gaussians
-from renderer.scene import ray_distribution, render
+from renderer.scene import render
 from renderer.view import View
+from renderer.weights import QUANTITIES, Quantity, RayMap, depth_edges, ray_map, row_slices
 from training.checkpoint import write_json
 from training.config import HEADS, Head
 from training.data.generated import GeneratedViews
@@ -25,12 +29,17 @@ from training.distortion import DistortionField
 from training.overlay import UNITS, disagreement, distortion_overlay, row_over_time
 from training.run import Run
 
+ROW_BINS = 128
+"""Depth bins of a row of pixels seen from above: as many as DDR's tool has samples along a ray."""
+
 
 @dataclass(frozen=True)
 class Inspect:
-    """Look into a run: the weights along the ray of one pixel, or where generated views disagree with the scene.
+    """Look into a run: the weights along the ray of one pixel, along a row of them, or of the whole picture; or where
+    generated views disagree with the scene.
 
-    With --pixel a ray; with --distortion, --matrix or --rows the distortion field, while the run still has it.
+    With --pixel a ray, with --row a row, with --map a map, each beside --against another one; with --distortion,
+    --matrix or --rows the distortion field, while the run still has it.
     """
 
     run: tyro.conf.Positional[Path]
@@ -39,10 +48,26 @@ class Inspect:
     """Name of a camera of the clip, or its number; for the distortion that of --pose by default."""
     time: float = 0.5
     """Time in [0, 1]."""
+    step: int | None = None
+    """Step of a checkpoint that the run still has; by default the newest. Cameras are always the newest."""
     pixel: str | None = None
     """Column and row, X,Y, at the size of the training pictures."""
+    row: int | None = None
+    """A row of pixels, seen from above: weights by column and depth."""
+    quantity: Quantity | Literal["all"] = "all"
+    """What is shown of the row."""
+    kind: Annotated[RayMap | None, tyro.conf.arg(name="map")] = None
+    """A statistic of the weights of every pixel: E|t-D|, how much of it the depth map hides, entropy or modes."""
+    against: Path | None = None
+    """Folder of another run that sees the same camera, to look at the same thing there."""
+    against_time: float | None = None
+    """Another time to look at the same thing, through the camera where it stands at --time."""
+    against_step: int | None = None
+    """Another step to look at the same thing."""
     plot: Path | None = None
-    """Write a picture of the ray's weights to this PNG file."""
+    """Write a picture of the ray, the row or the map to this PNG file."""
+    table: Annotated[Path | None, tyro.conf.arg(name="csv", metavar="F")] = None
+    """Write what contributes to the ray to this CSV file."""
     distortion: Path | None = None
     """Write the distortion over the picture as heat to this PNG file."""
     matrix: Path | None = None
@@ -57,53 +82,139 @@ class Inspect:
     """Write the numbers to this file."""
 
     def __call__(self) -> None:
-        if not 0 <= self.time <= 1:
-            raise InputError(f"--time {self.time:g}: give a time between 0 and 1")
-        asked = (self.distortion, self.matrix, self.rows)
-        if self.pixel is None and not any(asked):
-            raise InputError("nothing to look at: give --pixel X,Y for a ray, or --distortion, --matrix or --rows FILE")
-        if self.pixel is not None and self.camera is None:
-            raise InputError("--pixel: whose? Give --camera as well")
+        self._check()
         run = open_run(self.run)
         report: dict[str, object] = {}
-        if self.pixel is not None:
-            report |= self._ray(run, self.pixel, self.camera or "")
-        if any(asked):
+        if self._of_rays():
+            report |= self._rays(run)
+        if self._of_field():
             report |= self._distortion(run)
         if self.report_to:
             write_json(self.report_to, finite(report))
 
-    def _ray(self, run: Run, pixel: str, camera: str) -> dict[str, object]:
-        view = View(find_camera(run.trainer.clip(), camera, self.time), self.time)
-        if not re.fullmatch(r"\d+,\d+", pixel):
-            raise InputError(f"--pixel {pixel}: give column and row as X,Y, for example 120,80")
-        x, y = (int(v) for v in pixel.split(","))
-        try:
-            ray = ray_distribution(run.trainer.scene, view, (x, y))
-        except ValueError as problem:
-            raise InputError(f"--pixel: {problem}") from None
-        rgb = render(run.trainer.scene, view).color[y, x]
-        strongest = np.argsort(-ray.weights)[:10]
-        tell = tqdm.write
-        tell(f"{len(ray.depths)} contributions, opacity {ray.opacity:.4f}")
-        tell(f"expected depth {ray.expected_depth:.4g}, median {ray.median_depth:.4g}, spread {ray.spread:.4g}")
-        for k in sorted(strongest):
-            tell(f"  depth {ray.depths[k]:8.4g}   weight {ray.weights[k]:.4f}   Gaussian {ray.ids[k]}")
-        if self.plot:
-            plots.plot_ray(ray, self.plot, f"{camera}, time {self.time:g}, pixel {x},{y}")
-        return {
-            "depths": ray.depths.tolist(),
-            "weights": ray.weights.tolist(),
-            "transmittances": ray.transmittances.tolist(),
-            "ids": ray.ids.tolist(),
-            "rgb": [float(c) for c in rgb],
-            "composite": ray.composite.tolist(),
-            "opacity": ray.opacity,
-            "expected_depth": ray.expected_depth,
-            "median_depth": ray.median_depth,
-        }
+    def _check(self) -> None:
+        """InputError for options that make no sense together."""
+        for name, time in (("time", self.time), ("against-time", self.against_time)):
+            if time is not None and not 0 <= time <= 1:
+                raise InputError(f"--{name} {time:g}: give a time between 0 and 1")
+        of_rays = self._of_rays()
+        if not of_rays and not self._of_field():
+            raise InputError(
+                "nothing to look at: give --pixel X,Y for a ray, --row Y or --map KIND for more of them, "
+                "or --distortion, --matrix or --rows FILE"
+            )
+        if of_rays and self.camera is None:
+            raise InputError(f"--{of_rays[0]}: whose? Give --camera as well")
+        if self.plot and len(of_rays) != 1:
+            raise InputError("--plot: draws one thing; give one of --pixel, --row and --map")
+        if self.table and self.pixel is None:
+            raise InputError("--csv: the table is a ray's; give --pixel X,Y as well")
+        if self._compares() and not of_rays:
+            raise InputError("--against: compares rays; give --pixel, --row or --map as well")
 
-    # ------------------------------------------------------------------------------------- the distortion
+    def _of_rays(self) -> list[str]:
+        """Options that are given and ask for rays."""
+        given = {"pixel": self.pixel, "row": self.row, "map": self.kind}
+        return [name for name, value in given.items() if value is not None]
+
+    def _of_field(self) -> bool:
+        return any((self.distortion, self.matrix, self.rows))
+
+    def _compares(self) -> bool:
+        return any(value is not None for value in (self.against, self.against_time, self.against_step))
+
+    # ---------------------------------------------------------------------------------------------- rays
+
+    def _rays(self, run: Run) -> dict[str, object]:
+        subjects = self._subjects(run)
+        depths = (min(s.run.dataset.near for s in subjects), max(s.run.dataset.far for s in subjects))
+        found: list[dict[str, object]] = [{} for _ in subjects]
+        if self.pixel is not None:
+            self._look_along(subjects, _column_and_row(self.pixel), depths, found)
+        if self.row is not None:
+            self._look_down(subjects, self.row, depths, found)
+        if self.kind is not None:
+            self._look_all_over(subjects, self.kind, depths, found)
+        return {"ray": found[0], "against": found[1]} if self._compares() else found[0]
+
+    def _subjects(self, run: Run) -> list[Subject]:
+        """What is looked at, and what it is compared with."""
+        assert self.camera is not None
+        view = View(find_camera(run.trainer.clip(), self.camera, self.time), self.time)
+        first = subject_of(run, view, self.camera, self.step)
+        if not self._compares():
+            return [first]
+        other = run if self.against is None else open_run(self.against)
+        camera = find_camera(other.trainer.clip(), self.camera, self.time)
+        if (camera.width, camera.height) != (view.camera.width, view.camera.height):
+            raise InputError(
+                f"{other.folder}: its pictures are {camera.width}x{camera.height} and those of {run.folder} "
+                f"{view.camera.width}x{view.camera.height}; compare runs with the same --data.megapixels"
+            )
+        time = self.time if self.against_time is None else self.against_time
+        step = self.step if self.against is None and self.against_step is None else self.against_step
+        return [first, subject_of(other, View(camera, time), self.camera, step)]
+
+    def _look_along(
+        self, subjects: list[Subject], pixel: tuple[int, int], depths: tuple[float, float], found: list[dict]
+    ) -> None:
+        reports = [ray_report(subject, pixel, depths) for subject in subjects]
+        for subject, report, numbers in zip(subjects, reports, found, strict=True):
+            if len(subjects) > 1:
+                tqdm.write(report.name)
+            for line in report.lines():
+                tqdm.write(line)
+            rgb = render(subject.scene, subject.view).color[pixel[1], pixel[0]]
+            numbers |= report.numbers() | {"rgb": [float(c) for c in rgb]}
+        if self.table:
+            _write_text(self.table, "".join(report.table() for report in reports[:1]))
+        if self.plot:
+            ray_plots.plot_rays(reports, self.plot)
+
+    def _look_down(self, subjects: list[Subject], row: int, depths: tuple[float, float], found: list[dict]) -> None:
+        edges = depth_edges(*depths, ROW_BINS)
+        quantities = QUANTITIES if self.quantity == "all" else (self.quantity,)
+        slices = []
+        for subject, numbers in zip(subjects, found, strict=True):
+            try:
+                values = row_slices(subject.scene, subject.view, row, edges)
+            except ValueError as problem:
+                raise InputError(f"--row: {problem}") from None
+            target = None if subject.target is None else subject.target[row].astype(np.float64)
+            slices.append(RowSlice(subject.name, {name: values[name] for name in quantities}, target))
+            numbers["row"] = {
+                "y": row,
+                "edges": edges.tolist(),
+                "target_depth": None if target is None else target.tolist(),
+                **{name: [[float(f"{v:.5g}") for v in column] for column in values[name]] for name in quantities},
+            }
+        if self.plot:
+            title = f"row {row}" if len(subjects) > 1 else f"{subjects[0].name} · row {row}"
+            ray_plots.plot_slices(slices, edges, self.plot, title)
+
+    def _look_all_over(
+        self, subjects: list[Subject], kind: RayMap, depths: tuple[float, float], found: list[dict]
+    ) -> None:
+        panels, unit = [], ""
+        target_for_all = all(subject.target is not None for subject in subjects)  # or one means another thing
+        for subject, numbers in zip(subjects, found, strict=True):
+            target = subject.target if target_for_all else None
+            values, unit = ray_map(subject.scene, subject.view, kind, *depths, target)
+            seen = values[np.isfinite(values)]
+            mean, most = (float(seen.mean()), float(seen.max())) if seen.size else (float("nan"), float("nan"))
+            numbers["map"] = {
+                "kind": kind,
+                "unit": unit,
+                "mean": mean,
+                "max": most,
+                "empty": 1 - seen.size / values.size,
+            }
+            tqdm.write(f"{kind} of {subject.name}: mean {mean:.4g}, most {most:.4g} {unit}")
+            panels.append(MapPanel(subject.name, render(subject.scene, subject.view).color, values))
+        if self.plot:
+            ray_plots.plot_maps(panels, kind, unit, self.plot)
+
+    # ---------------------------------------------------------------------------------------- distortion
 
     def _distortion(self, run: Run) -> dict[str, object]:
         scene, field, views = _field_of(run)
@@ -162,3 +273,18 @@ def _field_of(run: Run) -> tuple[Gaussians, DistortionField, GeneratedViews]:
     if term.forgotten:
         raise InputError(f"{run.folder}: this checkpoint has lost its distortion.safetensors; train again to see it")
     return scene, term.field, views
+
+
+def _column_and_row(pixel: str) -> tuple[int, int]:
+    if not re.fullmatch(r"\d+,\d+", pixel):
+        raise InputError(f"--pixel {pixel}: give column and row as X,Y, for example 120,80")
+    x, y = (int(v) for v in pixel.split(","))
+    return x, y
+
+
+def _write_text(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    except OSError as problem:
+        raise InputError(f"{path}: cannot be written ({problem.strerror}); choose another file") from None

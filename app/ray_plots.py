@@ -14,7 +14,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap, PowerNorm
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.gridspec import GridSpec
 from numpy.typing import NDArray
 
 from app.plots import INK, Heat, Image, heat_over, new_figure, save
@@ -73,14 +72,14 @@ def plot_rays(reports: Sequence[RayReport], path: Path) -> None:
     """One or more rays, one above the other on one axis of depth, as a PNG."""
     near, far = min(r.near for r in reports), max(r.far for r in reports)
     figure = new_figure(8.6, 4.3 * len(reports))
-    for part, report in zip(np.atleast_1d(figure.subfigures(len(reports), 1)), reports, strict=True):
+    for part, report in zip(figure.subfigures(len(reports), 1, squeeze=False)[:, 0], reports, strict=True):
         _plot_ray(part, report, near, far)
     save(figure, path)
 
 
 def _plot_ray(figure: SubFigure, report: RayReport, near: float, far: float) -> None:
     """Weights with the depths that sum them up, samples below, transmittance and density; beside it the numbers."""
-    grid = GridSpec(3, 2, figure, width_ratios=(3.4, 1), height_ratios=(3.2, 0.22, 1.1), hspace=0.04)
+    grid = figure.add_gridspec(3, 2, width_ratios=(3.4, 1), height_ratios=(3.2, 0.22, 1.1), hspace=0.04)
     weights = figure.add_subplot(grid[0, 0])
     rug, light = (figure.add_subplot(grid[k, 0], sharex=weights) for k in (1, 2))
     weights.set_title(report.name, loc="left", fontsize=10, color=INK)
@@ -201,7 +200,7 @@ def plot_slices(slices: Sequence[RowSlice], edges: Values, path: Path, title: st
     lines = -(-len(quantities) // columns)
     figure = new_figure(5.4 * columns + (1.4 if columns == 1 else 0), 2.2 * lines * len(slices) + 0.5)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
-    parts = np.atleast_1d(figure.subfigures(lines, columns, squeeze=False).ravel())
+    parts = figure.subfigures(lines, columns, squeeze=False).ravel()
     for part, quantity in zip(parts, quantities, strict=False):
         _plot_slice(part, slices, quantity, edges)
     save(figure, path)

@@ -122,7 +122,7 @@ class RayReport:
             f"expected depth {ray.expected_depth:.4g}, median {ray.median_depth:.4g}, spread {ray.spread:.4g}",
             f"to the {self.error_to} depth {self.reference:.4g}: E|t-D| {ray.expected_error(self.reference):.4g}, "
             f"|E[t]-D| {ray.error_of_expectation(self.reference):.4g}, gap {ray.error_gap(self.reference):.4g}",
-            f"modes {self.modes}, entropy {self.entropy:.3f} nats, {100 * self.floater_mass:.1f} % of the weight floats",
+            f"modes {self.modes}, entropy {self.entropy:.3f} nats, {100 * self.floater_mass:.1f} % floats in front",
         ]
         for k in sorted(np.argsort(-ray.weights)[:STRONGEST]):
             told.append(f"  depth {ray.depths[k]:8.4g}   weight {ray.weights[k]:.4f}   {self.kind} {ray.ids[k]}")
