@@ -58,3 +58,37 @@ def tiny_dataset(frames: int = 4, width: int = 40, height: int = 30) -> Dataset:
             images.append((np.clip(color, 0, 1) * 255 + 0.5).astype(np.uint8))
     points = PointCloud(truth.positions.numpy(), np.full((40, 3), 0.5, np.float32))
     return Dataset("tiny", Path("tiny"), shots, lambda i: images[i], 1.0, 1.0, 6.0, points=points)
+
+
+def planted_floater(width: int = 96, height: int = 72) -> tuple[Gaussians, View, np.ndarray]:
+    """A wall at depth 4, and a square in which half of the weight floats at depth 3 and the other half lies behind the
+    wall, so that the expected depth is 4 there too. Gaussians, a view, and (H, W) bool where the square is."""
+    camera = Camera.from_fov(np.eye(4), 0.9, width, height)
+    view, pixels = View(camera, 0.5), np.argwhere(np.ones((height + 8, width + 8)))[:, ::-1] - 4 + 0.5
+    middle = (np.abs(pixels - [width / 2, height / 2]) < 0.2 * height).all(1)
+
+    def layer(where: np.ndarray, depth: float, opacity: float) -> Gaussians:
+        points = camera.unproject(pixels[where], np.full(int(where.sum()), depth))
+        checks = ((pixels[where] // 8).sum(1) % 2)[:, None]
+        g = gaussians_from_points(
+            points=torch.tensor(points, dtype=torch.float32),
+            colors=torch.tensor(np.where(checks, [0.75, 0.7, 0.6], [0.45, 0.5, 0.6]), dtype=torch.float32),
+            times=torch.full((len(points),), 0.5),
+            spacing=torch.full((len(points),), 0.7 * depth / camera.fx),
+            time_span=1.0,
+        )
+        logit = float(np.log(opacity / (1 - opacity)))
+        return g.with_parameters({"opacities": torch.full_like(g.opacities, logit)})
+
+    def scene(behind: float) -> Gaussians:
+        parts = [layer(~middle, 4.0, 0.9), layer(middle, 3.0, 0.14), layer(middle, behind, 0.9)]
+        joined = {name: torch.cat([p.parameters[name] for p in parts]) for name in parts[0].parameters}
+        return parts[0].with_parameters(joined)
+
+    square = middle.reshape(height + 8, width + 8)[4:-4, 4:-4]
+    low, high = 4.0, 8.0
+    for _ in range(12):  # until the expected depth in the square is that of the wall
+        behind = 0.5 * (low + high)
+        depth = render(scene(behind), view).expected_depth()[square].mean()
+        low, high = (behind, high) if depth < 4 else (low, behind)
+    return scene(0.5 * (low + high)), view, square
