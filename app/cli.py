@@ -12,19 +12,20 @@ from typing import Annotated, Any, Union
 import tyro
 from tqdm import tqdm
 
-from app import plots
 from app.bench import Bench
 from app.command_line import parsed, preset_asked_for
 from app.console import JsonFile, open_run, say
 from app.engine import home_camera
 from app.generate import Generate
 from app.inspection import Inspect
+from app.ray_plots import plot_rays
+from app.subjects import ray_report, subject_of
 from app.tours import novel_path, through_inputs
 from app.video import VideoWriter, to_uint8
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.paths import focus_point, load_path
-from renderer.scene import describe, ray_distribution, render, size_of
+from renderer.scene import describe, render, size_of
 from renderer.view import View
 from training.checkpoint import write_json
 from training.config import PRESETS, TrainConfig
@@ -156,8 +157,9 @@ class Demo:
         write_video(run, path_of(run.dataset, "orbit", 120), 30.0, self.out / "orbit.mp4")
         view = View(home_camera(run.dataset), 0.5)
         pixel = (view.camera.width // 2, view.camera.height // 2)
-        ray = ray_distribution(run.trainer.scene, view, pixel)
-        plots.plot_ray(ray, self.out / "ray.png", f"demo, time 0.5, pixel {pixel[0]},{pixel[1]}")
+        dataset = run.dataset
+        ray = ray_report(subject_of(run, view, "home", None), pixel, (dataset.near, dataset.far))
+        plot_rays([ray], self.out / "ray.png")
         print(score_table(report))
         say(f"{self.out}/ now holds")
         say("  checkpoints/  the scene; open it with: dynview-gui " + str(self.out))
