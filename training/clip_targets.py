@@ -15,7 +15,8 @@ from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.images import as_target
 from training.ddr_config import DepthConfig
-from training.priors.depth_targets import DepthTargets, Source, depth_targets
+from training.priors.colmap_points import points_beside
+from training.priors.depth_targets import DepthTargets, Network, Source, depth_targets
 from training.priors.flow import consistent_flow
 from training.priors.motion_masks import moving_pixels
 
@@ -39,7 +40,8 @@ class ClipTargets:
         if depths:
             source, folder = chosen_source(dataset, config.depth)
             if source is not None:
-                self.source = depth_targets(dataset, source, folder, config.depth.alignment, config.seed)
+                network = Network(config.depth.model, config.depth.kind)
+                self.source = depth_targets(dataset, source, folder, config.depth.alignment, config.seed, network)
 
     def picture(self, index: int) -> Tensor:
         """(H, W, 3) of a shot."""
@@ -100,4 +102,5 @@ def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[Source | None,
         return "files", folder
     if dataset.depth is not None:
         return "midas-like", None
-    return ("points" if dataset.points is not None else "flow"), None
+    known = dataset.points is not None or points_beside(dataset) is not None
+    return ("points" if known else "flow"), None

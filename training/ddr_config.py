@@ -89,6 +89,11 @@ class DepthConfig:
     found takes files and where there are none asks nothing."""
     folder: str = ""
     """Of the depth files; by default disp or depth beside the clip's pictures."""
+    model: str = "depth-anything/Depth-Anything-V2-Small-hf"
+    """Of the source model: a depth network in transformers' cache, or a folder."""
+    kind: Literal["auto", "disparity", "depth"] = "auto"
+    """What files or the model hold: disparity is larger where things are nearer; auto asks what is known of the
+    clip."""
     alignment: Literal["frame", "batch"] = "frame"
     """Scale and shift per frame by known points, or median and mean deviation per batch of rays as released."""
     expected: float = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from renderer.errors import InputError
 from training.data.dataset import Dataset
-from training.priors.depth_alignment import align_disparity, aligned_depth, visible_points
+from training.priors.colmap_points import points_beside
+from training.priors.depth_alignment import LEAST_POINTS, align_disparity, aligned_depth, visible_points
+from training.priors.depth_files import depth_files
+from training.priors.depth_model import depth_model
 from training.priors.flow import FlowOf, cached_flow
 from training.priors.simulated import midas_like
 from training.priors.triangulation import triangulated_depth
@@ -22,7 +25,9 @@ Depth = NDArray[np.float32]
 Read = Callable[[int], Depth]
 Source = Literal["truth", "midas-like", "points", "flow", "files", "model"]
 Scale = Literal["frame", "batch"]
+Kind = Literal["auto", "disparity", "depth"]
 
+MODEL = "depth-anything/Depth-Anything-V2-Small-hf"
 BEYOND = 1.5
 """Aligned depths lie between near / 1.5 and far * 1.5."""
 
@@ -39,14 +44,39 @@ class DepthTargets:
     source: str
 
 
+@dataclass(frozen=True)
+class Network:
+    """A depth network by its ``model``'s name, and what it says: disparity (larger is nearer) or depth."""
+
+    model: str = MODEL
+    kind: Kind = "auto"
+
+
 def depth_targets(
-    dataset: Dataset, source: Source, folder: Path | None = None, alignment: Scale = "frame", seed: int = 0
+    dataset: Dataset,
+    source: Source,
+    folder: Path | None = None,
+    alignment: Scale = "frame",
+    seed: int = 0,
+    network: Network | None = None,
 ) -> DepthTargets:
     """The depths of a clip. ``folder``: of the files. ``alignment``: "batch" leaves scale and shift to whoever
-    compares, and needs no points. ``seed``: of a simulated network.
+    compares, and needs no points. ``seed``: of a simulated network. ``network``: which one, for "model", and what it
+    says, for "files" too.
 
     InputError where the clip does not have the source, and from ``read`` where a frame cannot be aligned.
     """
+    network = network or Network()
+    if dataset.points is None and source not in ("truth", "flow"):
+        dataset = replace(dataset, points=points_beside(dataset))
+    if source == "files":
+        if folder is None:
+            raise InputError(f"{dataset.source}: has no folder disp or depth; give --depth.folder")
+        read = _kept(depth_files(folder, dataset))
+        return _of_network(dataset, read, network.kind, alignment, f"depth files of {folder.name}")
+    if source == "model":
+        read = _kept(depth_model(network.model, dataset))
+        return _of_network(dataset, read, network.kind, alignment, network.model)
     if source in ("truth", "midas-like"):
         if dataset.depth is None:
             raise InputError(f"{dataset.source}: --depth.source {source} is for the demo scene, whose depth is known")
@@ -57,14 +87,28 @@ def depth_targets(
         return DepthTargets(_aligned(dataset, disparity, alignment), disparity, "a simulated depth network")
     if source == "points":
         if dataset.points is None:
-            raise InputError(f"{dataset.source}: has no sparse points; use --depth.source flow, or give depth files")
+            raise InputError(
+                f"{dataset.source}: has no sparse points and no COLMAP model in sparse/; use --depth.source flow, "
+                "or give depth files"
+            )
         return DepthTargets(_kept(lambda i: _point_depth(dataset, i)), None, "sparse points")
-    if source == "flow":
-        if not dataset.posed:
-            raise InputError(f"{dataset.source}: --depth.source flow needs known poses; give depth files")
-        flow = cached_flow(dataset)
-        return DepthTargets(_kept(lambda i: triangulated_depth(dataset, i, flow=flow)[0]), None, "triangulated flow")
-    raise NotImplementedError(source)
+    if not dataset.posed:
+        raise InputError(f"{dataset.source}: --depth.source flow needs known poses; give depth files")
+    flow = cached_flow(dataset)
+    return DepthTargets(_kept(lambda i: triangulated_depth(dataset, i, flow=flow)[0]), None, "triangulated flow")
+
+
+def _of_network(dataset: Dataset, read: Read, kind: Kind, alignment: Scale, source: str) -> DepthTargets:
+    """Targets from what a network said of each picture. ``kind`` "auto": whichever of the two agrees with what is known
+    of the first picture, a disparity where nothing is."""
+    if kind == "auto":
+        first = dataset.indices("train")[0]
+        raw, flow = read(first), cached_flow(dataset)
+        references = _references(dataset, first, raw, flow)
+        known = align_disparity(*references), align_disparity(1 / references[0], references[1])
+        kind = "depth" if known[0] is None and known[1] is not None else "disparity"
+    disparity = read if kind == "disparity" else _kept(lambda i: np.float32(1) / read(i))
+    return DepthTargets(_aligned(dataset, disparity, alignment), disparity, source)
 
 
 def _aligned(dataset: Dataset, disparity: Read, alignment: Scale) -> Read:
@@ -93,7 +137,7 @@ def _aligned(dataset: Dataset, disparity: Read, alignment: Scale) -> Read:
 def _references(dataset: Dataset, index: int, raw: Depth, flow: FlowOf) -> tuple[Depth, Depth]:
     """(N,) disparities and (N,) depths at places of a shot where the depth is known."""
     pixels, depths = visible_points(dataset, index)
-    if len(pixels):
+    if len(pixels) >= LEAST_POINTS:
         return raw[pixels[:, 1], pixels[:, 0]], depths.astype(np.float32)
     if not dataset.posed:
         return np.zeros(0, np.float32), np.zeros(0, np.float32)

@@ -61,11 +61,12 @@ def consistent_flow(dataset: Dataset, i: int, j: int) -> tuple[Flow, Mask]:
     From the files beside the clip where they hold this pair (see flow_files), else by DIS there and back.
     """
     stored = flow_from_files(dataset, i, j)
-    if stored is not None:
-        return stored
+    if stored is not None and stored[1] is not None:
+        return stored[0], stored[1]
     a, b = dataset.read(i), dataset.read(j)
-    forward = dis_flow(a, b)
-    return forward, consistent(forward, dis_flow(b, a))
+    forward = dis_flow(a, b) if stored is None else stored[0]
+    back = flow_from_files(dataset, j, i)
+    return forward, consistent(forward, dis_flow(b, a) if back is None else back[0])
 
 
 def cached_flow(dataset: Dataset, pairs: int = 256) -> FlowOf:

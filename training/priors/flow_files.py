@@ -1,13 +1,92 @@
-"""Optical flow from files beside a clip."""
+"""Optical flow from files beside a clip, as RAFT's scripts and NSFF's preprocessing write it.
+
+``flow_i1/`` or ``flow/`` holds, for frame k of the clip, ``kkkkk_fwd`` to the frame after and ``kkkkk_bwd`` to the one
+before, as ``.npz`` (``flow`` (h, w, 2) and, where there is one, ``mask`` (h, w)), ``.npy`` or Middlebury's ``.flo``.
+"""
 
 from __future__ import annotations
 
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from renderer.errors import InputError
 from training.data.dataset import Dataset
 
+Flow = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
-def flow_from_files(dataset: Dataset, i: int, j: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
-    """None: nothing is read yet."""
-    return None
+FOLDERS = ("flow_i1", "flow")
+SUFFIXES = (".npz", ".npy", ".flo")
+MAGIC = 202021.25
+"""First number of a .flo file."""
+LARGEST = 1 << 28
+
+
+def flow_from_files(dataset: Dataset, i: int, j: int) -> tuple[Flow, Mask | None] | None:
+    """Flow (H, W, 2) in pixels of shot ``i``'s picture to shot ``j``, and (H, W) where its file says that it can be
+    trusted, None where it does not say. None for frames that are not neighbours of one camera, and without a file.
+
+    InputError for a file that cannot be read.
+    """
+    a, b = dataset.shots[i], dataset.shots[j]
+    if a.camera_name != b.camera_name or abs(a.frame - b.frame) != 1 or len(dataset.camera_names) > 1:
+        return None
+    name = f"{a.frame:05d}_{'fwd' if b.frame > a.frame else 'bwd'}"
+    path = next((p for f in FOLDERS for s in SUFFIXES if (p := dataset.source / f / (name + s)).is_file()), None)
+    if path is None:
+        return None
+    flow, mask = read_flow(path)
+    return resized(flow, mask, a.camera.width, a.camera.height)
+
+
+@lru_cache(maxsize=8)
+def read_flow(path: Path) -> tuple[Flow, Mask | None]:
+    """(h, w, 2) pixels and (h, w), as in the file."""
+    mask = None
+    if path.suffix == ".flo":
+        flow = _read_flo(path)
+    else:
+        try:
+            loaded = np.load(path, allow_pickle=False)
+            if isinstance(loaded, np.lib.npyio.NpzFile):
+                with loaded as members:
+                    flow = members["flow"].astype(np.float32)
+                    mask = members["mask"] > 0.5 if "mask" in members.files else None
+            else:
+                flow = loaded.astype(np.float32)
+        except (OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, zipfile.BadZipFile) as problem:
+            raise InputError(f"{path}: cannot be read as optical flow ({problem}); write it again") from None
+    if flow.ndim == 3 and flow.shape[0] == 2 and flow.shape[2] != 2:
+        flow = np.ascontiguousarray(flow.transpose(1, 2, 0))  # as torch has it
+    if flow.ndim != 3 or flow.shape[2] != 2 or min(flow.shape) < 1:
+        raise InputError(f"{path}: holds flow of shape {flow.shape}, expected (height, width, 2)")
+    if mask is not None and mask.shape != flow.shape[:2]:
+        raise InputError(f"{path}: its mask has shape {mask.shape} and its flow {flow.shape}; write it again")
+    return flow, mask
+
+
+def resized(flow: Flow, mask: Mask | None, width: int, height: int) -> tuple[Flow, Mask | None]:
+    """The same for a picture of another size: vectors grow with it."""
+    h, w = flow.shape[:2]
+    if (h, w) == (height, width):
+        return flow, mask
+    mode = cv2.INTER_AREA if h > height else cv2.INTER_LINEAR
+    scaled = cv2.resize(flow, (width, height), interpolation=mode) * np.array([width / w, height / h], np.float32)
+    if mask is not None:
+        mask = cv2.resize(mask.astype(np.float32), (width, height), interpolation=mode) > 0.99
+    return np.asarray(scaled, np.float32), mask
+
+
+def _read_flo(path: Path) -> Flow:
+    data = path.read_bytes()
+    if len(data) < 12 or np.frombuffer(data[:4], "<f4")[0] != np.float32(MAGIC):
+        raise InputError(f"{path}: is not a Middlebury .flo file; write it again")
+    width, height = (int(v) for v in np.frombuffer(data[4:12], "<i4"))
+    if not (width > 0 and height > 0 and width * height < LARGEST and len(data) == 12 + 8 * width * height):
+        raise InputError(f"{path}: holds {len(data)} bytes for {width}x{height} vectors; write it again")
+    return np.frombuffer(data[12:], "<f4").reshape(height, width, 2).astype(np.float32)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from training.data.dataset import Dataset
 from training.priors.flow import Flow, FlowOf, Mask, consistent_flow
-from training.priors.triangulation import BEYOND, fit_inverse_depths
-from training.priors.two_view import Array, pixel_centres, sampson_distance, segment_distance
+from training.priors.texture import texture_root
+from training.priors.triangulation import fit_inverse_depths
+from training.priors.two_view import Array, epipolar_miss, pixel_centres, segment_miss
 
 STEPS = (-4, -2, -1, 1, 2, 4)
 """Neighbours of a frame that it is compared with, in frames: far ones tell slow motion, near ones have better flow."""
-THRESHOLD = 1.0
+THRESHOLD = 0.5
 """Pixels by which a flow may miss what the camera's motion allows, in pictures 160 pixels wide or smaller."""
 REFERENCE_WIDTH = 160
 WIDTH_POWER = 0.5
@@ -26,6 +27,8 @@ CLOSING = 7
 """The same of the smallest hole."""
 MARGIN = 3
 """Diameter in pixels by which a mask is grown in the end: flow is smooth across borders."""
+BEYOND = 1.2
+"""What stands still lies between near / 1.2 and far * 1.2; what moves along with the camera seems to lie elsewhere."""
 SAMPLES = 3000
 """Matches from which the camera's motion is found where no poses are known."""
 LEAST_MATCHES = 50
@@ -39,10 +42,11 @@ which it is blind, and with hardly any baseline the fundamental matrix is arbitr
 def moving_pixels(dataset: Dataset, index: int, flow: FlowOf | None = None) -> Mask:
     """(H, W) bool of a shot: pixels that show something that moves; all False where a camera has one frame only.
 
-    Per neighbouring frame, the distance in pixels of the flow to what poses allow (without poses, to a homography or
-    fundamental matrix found by RANSAC); over neighbours, its median where the flow can be trusted. With poses also
-    the residual of the one depth that would explain all flows together. ``flow``: where flows come from, when they
-    are kept (``cached_flow``).
+    Per neighbouring frame, as far as the picture's texture can tell, the distance in pixels of the flow to what poses
+    allow (without poses, to a homography or fundamental matrix found by RANSAC); over neighbours, its median where the
+    flow can be trusted. With poses also the residual of the one depth that would explain all flows together. What
+    moves as the camera does at some depth within the clip's range cannot be told. ``flow``: where flows come from,
+    when they are kept (``cached_flow``).
     """
     camera = dataset.shots[index].camera
     find = flow or (lambda i, j: consistent_flow(dataset, i, j))
@@ -53,7 +57,9 @@ def moving_pixels(dataset: Dataset, index: int, flow: FlowOf | None = None) -> M
     if dataset.posed:
         distance = _distance_to_poses(dataset, index, others, flows)
     else:
-        distance = _median([unposed_distance(f, seen) for f, seen in flows], [seen for _, seen in flows])
+        texture = texture_root(dataset.read(index))
+        missed = [_length(texture, unposed_miss(f, seen)) for f, seen in flows]
+        distance = _median(missed, [seen for _, seen in flows])
     return cleaned(distance > threshold(camera.width))
 
 
@@ -84,8 +90,8 @@ def cleaned(mask: Mask) -> Mask:
     return result > 0
 
 
-def unposed_distance(flow: Flow, seen: Mask) -> Array:
-    """(H, W) pixels by which a flow misses the dominant motion of the picture; zero where too little is trusted.
+def unposed_miss(flow: Flow, seen: Mask) -> Array:
+    """(H, W, 2) pixels by which a flow misses the dominant motion of the picture; zero where too little is trusted.
 
     The motion is a homography, or a fundamental matrix where that explains clearly more of the trusted matches.
     """
@@ -93,7 +99,7 @@ def unposed_distance(flow: Flow, seen: Mask) -> Array:
     b = a + flow
     candidates = np.flatnonzero(seen & np.isfinite(flow).all(-1))
     if len(candidates) < LEAST_MATCHES:
-        return np.zeros(seen.shape)
+        return np.zeros(a.shape)
     chosen = candidates[:: max(1, len(candidates) // SAMPLES)]
     from_, to = a.reshape(-1, 2)[chosen], b.reshape(-1, 2)[chosen]
     H, planar = cv2.findHomography(from_, to, cv2.USAC_MAGSAC, INLIER, confidence=0.999, maxIters=5000)
@@ -101,10 +107,10 @@ def unposed_distance(flow: Flow, seen: Mask) -> Array:
     inliers = [0 if found is None else int(np.count_nonzero(found)) for found in (planar, epipolar)]
     if H is not None and inliers[0] >= PLANAR_SHARE * inliers[1]:
         place = cv2.perspectiveTransform(a, np.asarray(H, np.float64))
-        return np.linalg.norm(b - place, axis=-1)
+        return b - place
     if F is None or F.shape != (3, 3):
-        return np.zeros(seen.shape)
-    return sampson_distance(np.asarray(F, np.float64), a, b)
+        return np.zeros(a.shape)
+    return epipolar_miss(np.asarray(F, np.float64), a, b)
 
 
 def _distance_to_poses(
@@ -115,14 +121,20 @@ def _distance_to_poses(
     camera = dataset.shots[index].camera
     cameras = [dataset.shots[other].camera for other in others]
     pixels = pixel_centres(camera.height, camera.width)
+    texture, near, far = texture_root(dataset.read(index)), dataset.near / BEYOND, dataset.far * BEYOND
     apart = [
-        segment_distance(camera, other, pixels, pixels + flow, dataset.near / BEYOND)
+        _length(texture, segment_miss(camera, other, pixels, pixels + flow, near, far))
         for other, (flow, _) in zip(cameras, flows, strict=True)
     ]
-    bounds = (1 / (BEYOND * dataset.far), BEYOND / dataset.near)
-    together = fit_inverse_depths(camera, cameras, flows, bounds)
+    together = fit_inverse_depths(camera, cameras, flows, (1 / far, 1 / near), texture)
     residual = np.where(together.count > 1, together.residual, 0)
     return np.maximum(_median(apart, [seen for _, seen in flows]), residual)
+
+
+def _length(texture: Array, miss: Array) -> Array:
+    """(H, W) length of an error of flow (H, W, 2), as far as the picture speaks against it."""
+    with np.errstate(invalid="ignore"):
+        return np.linalg.norm((texture @ miss[..., None])[..., 0], axis=-1)
 
 
 def _median(distances: Sequence[Array], seen: Sequence[Mask]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from renderer.camera import Camera
 from training.data.dataset import Dataset
 from training.priors.flow import Flow, FlowOf, Mask, consistent_flow
+from training.priors.texture import texture_root
 from training.priors.two_view import Array, pixel_centres, transfer
 
 REACH = 12
@@ -68,12 +69,18 @@ def partners_of(dataset: Dataset, index: int, count: int = PARTNERS, reach: int 
 
 
 def fit_inverse_depths(
-    camera: Camera, others: Sequence[Camera], flows: Sequence[tuple[Flow, Mask]], bounds: tuple[float, float]
+    camera: Camera,
+    others: Sequence[Camera],
+    flows: Sequence[tuple[Flow, Mask]],
+    bounds: tuple[float, float],
+    texture: Array | None = None,
 ) -> InverseDepths:
     """Least squares over J partners of the distances in pixels between flows and a pixel's places at one depth.
 
     ``flows``: per partner the flow (H, W, 2) in pixels and (H, W) where it can be trusted. ``bounds``: smallest and
-    largest inverse depth. Gauss-Newton from the linear solution, with Cauchy weights.
+    largest inverse depth. ``texture``: (H, W, 2, 2) of the picture (:func:`training.priors.texture.texture_root`), by
+    which errors count as far as the picture speaks against them. Gauss-Newton from the linear solution, with Cauchy
+    weights.
     """
     pixels = pixel_centres(camera.height, camera.width)
     pairs = [transfer(camera, other, pixels) for other in others]
@@ -85,15 +92,17 @@ def fit_inverse_depths(
     # u q_z = q_xy with q = A + rho B is linear in rho
     slope = target * B[..., 2:] - B[..., :2]
     offset = A[..., :2] - target * A[..., 2:]
+    if texture is not None:
+        slope, offset = _seen(texture, slope), _seen(texture, offset)
     numerator = (trusted * (slope * offset).sum(-1)).sum(0)
     denominator = (trusted * (slope**2).sum(-1)).sum(0)
     rho = np.clip(_ratio(numerator, denominator), *bounds)
     for _ in range(ITERATIONS):
-        miss, derivative = _miss(A, B, target, rho)
+        miss, derivative = _miss(A, B, target, rho, texture)
         weight = trusted / (1 + (miss**2).sum(-1) / OUTLIER**2)
         step = _ratio((weight * (miss * derivative).sum(-1)).sum(0), (weight * (derivative**2).sum(-1)).sum(0))
         rho = np.clip(rho - step, *bounds)
-    miss, derivative = _miss(A, B, target, rho)
+    miss, derivative = _miss(A, B, target, rho, texture)
     count = trusted.sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = np.sqrt((trusted * (miss**2).sum(-1)).sum(0) / count)
@@ -101,12 +110,18 @@ def fit_inverse_depths(
     return InverseDepths(rho, np.where(count > 0, residual, np.inf), information, count)
 
 
-def _miss(A: Array, B: Array, target: Array, rho: Array) -> tuple[Array, Array]:
+def _seen(texture: Array, error: Array) -> Array:
+    """(J, H, W, 2) what the picture says against errors of flow."""
+    return (texture @ error[..., None])[..., 0]
+
+
+def _miss(A: Array, B: Array, target: Array, rho: Array, texture: Array | None) -> tuple[Array, Array]:
     """(J, H, W, 2) pixels from the targets to the places at an inverse depth, and the derivative by it."""
     q = A + rho[..., None] * B
     depth = np.maximum(q[..., 2:], 1e-6)
     place = q[..., :2] / depth
-    return place - target, (B[..., :2] - place * B[..., 2:]) / depth
+    miss, derivative = place - target, (B[..., :2] - place * B[..., 2:]) / depth
+    return (miss, derivative) if texture is None else (_seen(texture, miss), _seen(texture, derivative))
 
 
 def _ratio(a: Array, b: Array) -> Array:
@@ -125,7 +140,7 @@ def inverse_depths(
     flows = [find(index, other) for other in partners]
     cameras = [dataset.shots[other].camera for other in partners]
     bounds = (1 / (BEYOND * dataset.far), BEYOND / dataset.near)
-    return fit_inverse_depths(dataset.shots[index].camera, cameras, flows, bounds)
+    return fit_inverse_depths(dataset.shots[index].camera, cameras, flows, bounds, texture_root(dataset.read(index)))
 
 
 def triangulated_depth(

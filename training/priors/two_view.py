@@ -53,27 +53,26 @@ def fundamental_matrix(a: Camera, b: Camera) -> Array:
     return np.linalg.inv(intrinsics(b)).T @ cross @ pose[:3, :3] @ np.linalg.inv(intrinsics(a))
 
 
-def sampson_distance(F: Array, pixels_a: Array, pixels_b: Array) -> Array:
-    """(...,) first-order distance in pixels of matches (..., 2) to the epipolar constraint (H&Z, eq. 11.9)."""
-    xa = np.concatenate([pixels_a, np.ones((*pixels_a.shape[:-1], 1))], axis=-1)
-    xb = np.concatenate([pixels_b, np.ones((*pixels_b.shape[:-1], 1))], axis=-1)
-    line_b, line_a = xa @ F.T, xb @ F
-    size = np.sqrt((line_b[..., :2] ** 2).sum(-1) + (line_a[..., :2] ** 2).sum(-1))
-    return np.abs((xb * line_b).sum(-1)) / np.maximum(size, PARALLEL)
+def epipolar_miss(F: Array, pixels_a: Array, pixels_b: Array) -> Array:
+    """(..., 2) pixels by which matches (..., 2) miss their epipolar lines in ``b``, at a right angle to them."""
+    line = np.concatenate([pixels_a, np.ones((*pixels_a.shape[:-1], 1))], axis=-1) @ F.T
+    size = np.maximum((line[..., :2] ** 2).sum(-1, keepdims=True), PARALLEL)
+    off = (line[..., :2] * pixels_b).sum(-1, keepdims=True) + line[..., 2:]
+    return off * line[..., :2] / size
 
 
-def segment_distance(a: Camera, b: Camera, pixels_a: Array, pixels_b: Array, near: float) -> Array:
-    """(...,) distance in pixels of matches to the part of the epipolar line that depths from ``near`` to infinity take.
+def segment_miss(a: Camera, b: Camera, pixels_a: Array, pixels_b: Array, near: float, far: float) -> Array:
+    """(..., 2) pixels by which matches miss the part of the epipolar line that depths from ``near`` to ``far`` take.
 
     Unlike the distance to the whole line it also sees motion along it, and it holds without a baseline, where the
-    segment is a point. Infinite where a pixel of ``a`` at ``near`` or at infinity lies behind ``b``.
+    segment is a point. Infinite where a pixel of ``a`` at ``near`` or ``far`` lies behind ``b``.
     """
     at_infinity, epipole = transfer(a, b, pixels_a)
-    nearest = at_infinity + epipole / near
+    farthest, nearest = at_infinity + epipole / far, at_infinity + epipole / near
     with np.errstate(divide="ignore", invalid="ignore"):
-        start, end = (q[..., :2] / q[..., 2:] for q in (at_infinity, nearest))
+        start, end = (q[..., :2] / q[..., 2:] for q in (farthest, nearest))
         along = end - start
         share = ((pixels_b - start) * along).sum(-1) / np.maximum((along**2).sum(-1), PARALLEL)
         foot = start + np.clip(share, 0, 1)[..., None] * along
-        distance = np.linalg.norm(pixels_b - foot, axis=-1)
-    return np.where((at_infinity[..., 2] > 0) & (nearest[..., 2] > 0), distance, np.inf)
+    ahead = (farthest[..., 2] > 0) & (nearest[..., 2] > 0)
+    return np.where(ahead[..., None], pixels_b - foot, np.inf)
