@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from renderer.scene import Scene, render
 from renderer.view import View
 from renderer.weights import depth_edges, weight_histogram
-from training.config import PRESETS, SceneModel, resolved, with_changes
+from training.config import PRESETS, SceneModel, flattened, resolved, with_changes
 from training.data.dataset import Dataset
 from training.data.procedural import procedural_dataset
 from training.ddr_config import DepthSource
@@ -50,12 +50,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ddr-exact-no-empty": {"ddr.empty": 0.0},
     "ddr-exact-fixed-cameras": {"cameras.enabled": False},
 }
-"""What differs from the preset ddr, by variant. The loss's weight is the same in all that have it, 0.1, and so is that
-of the expected depth's error, which is of the same kind; the others' are usual values of their own papers."""
+"""What differs from the preset ddr, by variant. The loss's weight is the same in all that have it, and so is that of the
+expected depth's error, which is of the same kind; the others' are usual values of their own papers."""
 MODELS: tuple[SceneModel, ...] = ("field", "gaussians")
 OF_GAUSSIANS: dict[str, Any] = {
     "scene.model": "gaussians", "scene.points": 8000, "densify.max_gaussians": 20_000, "densify.opacity_reset": 0,
 }  # fmt: skip
+WEIGHT_ON_GAUSSIANS = 1.0
+"""Of DDR and of the expected depth's error, where a field has 0.1: Gaussians are fitted to absolute and not to squared
+differences of colours, which are larger."""
 
 Report = Callable[[str], None]
 
@@ -110,6 +113,9 @@ def run_variant(
     changes = {**VARIANTS[variant], "steps": steps, "seed": seed, "depth.source": source}
     if model == "gaussians":
         changes |= OF_GAUSSIANS
+        defaults = flattened(PRESETS["ddr"])
+        weighted = ("ddr.weight", "depth.expected")
+        changes |= {name: WEIGHT_ON_GAUSSIANS for name in weighted if changes.get(name, defaults[name])}
     trainer = make_trainer(clip, resolved(with_changes(PRESETS["ddr"], changes), "cpu"))
     began = time.monotonic()
     while not trainer.finished:
