@@ -50,8 +50,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ddr-exact-no-empty": {"ddr.empty": 0.0},
     "ddr-exact-fixed-cameras": {"cameras.enabled": False},
 }
-"""What differs from the preset ddr, by variant. The loss's weight is the same in all that have it, and so is that of the
-expected depth's error, which is of the same kind; the others' are usual values of their own papers."""
+"""What differs from the preset ddr, by variant. The loss's weight is the same in all that have it, and so is that of
+the expected depth's error, which is of the same kind; the others' are usual values of their own papers."""
 MODELS: tuple[SceneModel, ...] = ("field", "gaussians")
 OF_GAUSSIANS: dict[str, Any] = {
     "scene.model": "gaussians", "scene.points": 8000, "densify.max_gaussians": 20_000, "densify.opacity_reset": 0,
