@@ -1,4 +1,4 @@
-"""Which Gaussians of a scene move. They are not told: it is read off how far they go and how long they live."""
+"""Which Gaussians of a scene move. They are not told: it is read off how far they go while they are there."""
 
 from __future__ import annotations
 
@@ -7,32 +7,29 @@ from torch import Tensor
 
 from renderer.gaussians import Gaussians
 
-MOVING_SHARE = 0.02
-"""A Gaussian that goes further than this share of the scene's extent while it is there moves: some pixels in a picture
-that is a few hundred wide. What stands still is fitted with velocities too, but has no reason to go anywhere."""
-LASTING_SHARE = 0.5
-"""A Gaussian that lives for less than this share of the clip shows something that changes. They start with 0.69 of it
-(:func:`renderer.gaussians.gaussians_from_points`), and what stands still gains nothing from dying earlier."""
+MOVING_WAY = 2.0
+"""A Gaussian moves when it goes further than so many of its own standard deviations within one standard deviation of
+time. Measured on the demo scene after 1,200 steps: of the weight on what moves 66 % is of such Gaussians, of that on what
+stands still 20 %. Speed alone tells less: what stands still is fitted with velocities too, along its own surface."""
+FLATTEST = 1e-4
+"""Share of a Gaussian's mean variance below which none of its axes is taken to be thinner."""
 
 
 def moving(gaussians: Gaussians) -> Tensor:
     """(N,) bool: which Gaussians are the scene's dynamic part, the same at every instant; the others are its static
     part."""
+    return ways(gaussians) > MOVING_WAY
+
+
+def ways(gaussians: Gaussians) -> Tensor:
+    """(N,) the way of each within one standard deviation of time, in its own standard deviations along that way: the
+    Mahalanobis length of sigma_t v in the covariance that it has at one instant."""
     with torch.no_grad():
-        g = gaussians.detached()
-        lives = g.lifespans()  # (N,) shares of the clip
-        middle = g.times[:, 0] / g.time_span
-        there = (middle + 0.5 * lives).clamp(max=1) - (middle - 0.5 * lives).clamp(min=0)
-        way = torch.linalg.vector_norm(g.velocities(), dim=1) * there.clamp(min=0)
-        return (way > MOVING_SHARE * extent(g)) | (lives < LASTING_SHARE)
-
-
-def extent(gaussians: Gaussians) -> float:
-    """Scene units: the median distance of the centres to their median, at least the median Gaussian's size, so that one
-    Gaussian has an extent too; 0 for an empty scene."""
-    if not len(gaussians):
-        return 0.0
-    centers = gaussians.positions.detach()
-    distances = torch.linalg.vector_norm(centers - centers.median(0).values, dim=1)
-    sizes = gaussians.activate_scales(gaussians.scales.detach()).amax(1)
-    return float(torch.maximum(distances.median(), sizes.median()))
+        cov = gaussians.detached().covariances().double()  # (N, 4, 4)
+        across, variance = cov[:, :3, 3], cov[:, 3, 3]
+        way = across / variance[:, None].sqrt()
+        instant = cov[:, :3, :3] - way[:, :, None] * way[:, None]
+        floor = FLATTEST * instant.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-18)
+        instant = instant + floor[:, None, None] * torch.eye(3, dtype=cov.dtype, device=cov.device)
+        squared = (way * torch.linalg.solve(instant, way[..., None])[..., 0]).sum(1)
+        return squared.clamp(min=0).sqrt().float()

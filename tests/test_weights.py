@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from renderer.field.model import FieldShape, RadianceField
-from renderer.motion import moving
+from renderer.motion import moving, ways
 from renderer.scene import Scene, ray_distribution, render
 from renderer.view import View
 from renderer.weights import QUANTITIES, RAY_MAPS, depth_edges, ray_map, row_slices, weight_histogram
@@ -82,13 +82,22 @@ def test_parts_of_gaussians_are_those_that_move_and_those_that_do_not() -> None:
     changed = {name: value.clone() for name, value in gaussians.parameters.items()}
     for name in ("left", "right"):
         changed[name][still] = torch.tensor([1.0, 0, 0, 0])
-    changed["time_scales"][still] = 1.0  # there all the time
     gaussians = gaussians.with_parameters(changed)
     dynamic = moving(gaussians)
-    assert torch.equal(dynamic, ~still)
+    assert not dynamic[still].any() and 0 < int(dynamic.sum())
     alone = weight_histogram(gaussians, VIEW, EDGES, "static")
     without = gaussians.with_parameters({k: v[~dynamic] for k, v in gaussians.parameters.items()})
     np.testing.assert_allclose(alone, weight_histogram(without, VIEW, EDGES), atol=1e-5)
+
+
+def test_the_way_of_a_gaussian_is_measured_in_its_own_deviations() -> None:
+    """Against float64 numpy: the Mahalanobis length of sigma_t v in the covariance given t."""
+    gaussians = random_gaussians(20, seed=5)
+    for cov, way in zip(gaussians.covariances().double().numpy(), ways(gaussians).numpy(), strict=True):
+        velocity = cov[:3, 3] / cov[3, 3]
+        instant = cov[:3, :3] - np.outer(cov[:3, 3], cov[:3, 3]) / cov[3, 3]
+        length = np.sqrt(cov[3, 3] * velocity @ np.linalg.solve(instant, velocity))
+        assert way == pytest.approx(length, rel=0.02)
 
 
 def test_a_planted_floater_does_not_show_in_the_depth_map_and_is_flagged_by_the_weights() -> None:
