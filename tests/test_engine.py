@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -14,7 +15,8 @@ from renderer.view import View
 from tests.tiny import tiny_dataset
 from training import run as run_module
 from training.checkpoint import checkpoint_folders, load_checkpoint
-from training.config import SceneConfig, TrainConfig
+from training.config import PRESETS, SceneConfig, TrainConfig
+from training.ddr_config import DepthConfig, FieldConfig
 from training.gaussian_trainer import GaussianTrainer
 
 CONFIG = TrainConfig(steps=400, scene=SceneConfig(points=40))
@@ -98,6 +100,59 @@ def test_a_pick_gives_the_ray_of_the_pixel_that_was_drawn(listener: Listener) ->
     assert isinstance(drawn, p.Drawn)
     assert isinstance(picked, p.Picked)
     np.testing.assert_allclose(picked.ray.composite, drawn.frame.color[15, 20], atol=1e-4)
+
+
+def test_a_picked_ray_is_followed_while_training(listener: Listener) -> None:
+    view = View(opened(listener).home, 0.0)
+    listener.engine.send(p.Draw(view))
+    listener.engine.send(p.Pick(view, (20, 15)))
+    first = listener.until(p.Picked)
+    listener.engine.send(p.Train())
+    later = listener.until(p.Picked, lambda event: event.step > 5)
+    assert isinstance(first, p.Picked) and isinstance(later, p.Picked)
+    assert first.step == 0 and first.ray.pixel == later.ray.pixel
+    assert first.ray.weights.tolist() != later.ray.weights.tolist()
+    assert len(later.samples) == TrainConfig().ddr.samples
+
+
+def test_a_row_of_rays_is_seen_from_above(listener: Listener) -> None:
+    view = View(opened(listener).home, 0.0)
+    listener.engine.send(p.PickRow(view, 12))
+    row = listener.until(p.RowPicked)
+    assert isinstance(row, p.RowPicked)
+    assert row.slices["blended"].shape == (40, len(row.edges) - 1)
+    listener.engine.send(p.PickRow(view, 99))
+    failed = listener.until(p.Failed)
+    assert isinstance(failed, p.Failed) and "row 99 lies outside" in failed.message
+
+
+def test_a_field_is_trained_drawn_coarsely_and_then_finely(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
+    small = FieldConfig(
+        nodes=6, levels=(1,), channels=4, width=16, rays=48, moving_rays=16, proposals=12, samples=12, views=False
+    )
+    config = replace(PRESETS["ddr"], steps=100_000, field=small, depth=DepthConfig(source="points"))
+    engine = Engine("tiny", config, tmp_path / "run")
+    engine.start()
+    listener = Listener(engine)
+    try:
+        view = View(opened(listener).home.resized(160, 120), 0.5)
+        engine.send(p.Draw(view))
+        coarse, fine = listener.until(p.Drawn), listener.until(p.Drawn)
+        assert isinstance(coarse, p.Drawn) and isinstance(fine, p.Drawn)
+        assert 0 < np.abs(fine.frame.color - coarse.frame.color).mean() < 0.05
+        engine.send(p.Train())
+        progress = listener.until(p.Progress)
+        assert isinstance(progress, p.Progress) and progress.unit == "values"
+        engine.send(p.Draw(View(view.camera, 0.5, "rays/entropy")))
+        mapped = listener.until(p.Drawn, lambda event: event.frame.overlay is not None)
+        assert isinstance(mapped, p.Drawn) and mapped.frame.overlay_unit == "nats"
+        engine.send(p.Pick(view, (80, 60)))
+        picked = listener.until(p.Picked)
+        assert isinstance(picked, p.Picked) and picked.ray.parts is not None
+        assert picked.ray.parts.static_density is not None
+    finally:
+        assert engine.close()
 
 
 def test_views_and_picks_are_served_while_training(listener: Listener) -> None:

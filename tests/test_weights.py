@@ -84,7 +84,7 @@ def test_parts_of_gaussians_are_those_that_move_and_those_that_do_not() -> None:
         changed[name][still] = torch.tensor([1.0, 0, 0, 0])
     gaussians = gaussians.with_parameters(changed)
     dynamic = moving(gaussians)
-    assert not dynamic[still].any() and 0 < int(dynamic.sum())
+    assert not dynamic[still].any() and int(dynamic.sum()) > 0
     alone = weight_histogram(gaussians, VIEW, EDGES, "static")
     without = gaussians.with_parameters({k: v[~dynamic] for k, v in gaussians.parameters.items()})
     np.testing.assert_allclose(alone, weight_histogram(without, VIEW, EDGES), atol=1e-5)
