@@ -9,8 +9,9 @@ from renderer.gaussians import Gaussians
 
 MOVING_WAY = 2.0
 """A Gaussian moves when it goes further than so many of its own standard deviations within one standard deviation of
-time. Measured on the demo scene after 1,200 steps: of the weight on what moves 66 % is of such Gaussians, of that on what
-stands still 20 %. Speed alone tells less: what stands still is fitted with velocities too, along its own surface."""
+time. Measured on the demo scene after 1,200 steps: of the weight on what moves 66 % is of such Gaussians, of that on
+what stands still 20 %. Speed alone tells less: what stands still is fitted with velocities too, along its own
+surface."""
 FLATTEST = 1e-4
 """Share of a Gaussian's mean variance below which none of its axes is taken to be thinner."""
 

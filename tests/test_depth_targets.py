@@ -94,8 +94,24 @@ def test_a_batch_needs_no_points(clip: Dataset) -> None:
     assert (depth > 0).all()
     order = np.argsort(targets.disparity(2).ravel())  # type: ignore[misc]
     assert (np.diff(depth.ravel()[order]) <= 1e-6).all()
+
+
+def test_a_frame_of_which_nothing_is_known_cannot_be_aligned(clip: Dataset) -> None:
+    alone = replace(clip, points=None, shots=clip.shots[2:3])
     with pytest.raises(InputError, match=r"frame 2 cannot be brought to the scene's scale"):
-        depth_targets(replace(clip, points=None, posed=False), "midas-like").read(2)
+        depth_targets(alone, "midas-like").read(0)
+
+
+def test_a_clip_without_poses_gets_its_scale_from_the_disparities(clip: Dataset) -> None:
+    """Every frame the same, whatever the network's scale and shift were."""
+    unposed = replace(clip, points=None, posed=False, near=1.0, far=20.0)
+    targets = depth_targets(unposed, "midas-like", seed=1)
+    depths = [targets.read(i) for i in (0, 3, 6)]
+    for depth in depths:
+        assert depth.min() > 0.6 and depth.max() < 31
+        assert np.median(1 / depth) == pytest.approx(0.5 * (1.5 + 1 / 30), rel=0.05)
+        true = clip.depth(0)  # type: ignore[misc]
+        assert np.corrcoef((1 / depth).ravel(), (1 / true).ravel())[0, 1] > 0.9
 
 
 @pytest.mark.parametrize(("kind", "inverted"), [("auto", False), ("auto", True), ("depth", True)])
@@ -130,6 +146,8 @@ def test_the_first_source_that_there_is_is_taken(clip: Dataset, tmp_path: Path) 
     assert chosen_source(replace(bare, points=None), auto)[0] == "flow"
     (tmp_path / "disp").mkdir()
     assert chosen_source(bare, auto) == ("files", tmp_path / "disp")
+    with pytest.raises(InputError, match=r"no depth is known, and without poses none can be found"):
+        chosen_source(replace(clip, depth=None, points=None, posed=False, source=tmp_path / "away"), auto)
     with pytest.raises(InputError, match=r"--depth\.source none"):
         chosen_source(clip, DepthConfig())
 

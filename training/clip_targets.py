@@ -37,6 +37,7 @@ class ClipTargets:
         self._flows: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._depths: dict[int, tuple[Tensor, Tensor]] = {}
         self.source: DepthTargets | None = None
+        self._in_batches = config.depth.alignment == "batch"
         if depths:
             source, folder = chosen_source(dataset, config.depth)
             if source is not None:
@@ -61,9 +62,9 @@ class ClipTargets:
         return self._depths[index]
 
     def known_depth(self, index: int, width: int, height: int) -> NDArray[np.float32] | None:
-        """(height, width) of a shot, scene units, NaN where none is known: what the scene is held to, or where it is
-        not held to any the clip's own depth; None where it has none."""
-        if self.source is not None:
+        """(height, width) of a shot, scene units, NaN where none is known: what the scene is held to, or where that has
+        no units (batches) or is nothing the clip's own depth; None where it has none."""
+        if self.source is not None and not self._in_batches:
             depth = self.depth(index)[0].numpy()
         elif self._dataset.depth is not None:
             depth = self._dataset.depth(index)
@@ -102,5 +103,11 @@ def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[Source | None,
         return "files", folder
     if dataset.depth is not None:
         return "midas-like", None
-    known = dataset.points is not None or points_beside(dataset) is not None
-    return ("points" if known else "flow"), None
+    if dataset.points is not None or points_beside(dataset) is not None:
+        return "points", None
+    if not dataset.posed:
+        raise InputError(
+            f"{dataset.source}: no depth is known, and without poses none can be found; put a depth network's files in "
+            "disp/, or add --depth.source model, or train without depth: --ddr.weight 0 --ddr.empty 0"
+        )
+    return "flow", None

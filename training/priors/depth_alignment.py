@@ -18,6 +18,9 @@ ROUNDS = 10
 """Of reweighting."""
 SOFTNESS = 2.0
 """Residual that weighs half, in median absolute residuals (Cauchy)."""
+OWN_DEVIATION = 0.15
+"""Mean absolute deviation of a frame's disparities over the range of the scene's, where nothing else tells: the frame
+then fills most of the range."""
 CELL = 4
 """Pixels across of the cells in which the nearest point hides those behind it."""
 HIDDEN = 1.05
@@ -58,6 +61,16 @@ def align_disparity(disparity: NDArray[np.floating], depths: NDArray[np.floating
         softness = SOFTNESS * max(float(np.median(residual)), 1e-9 * float(np.abs(y).max()))
         weights = 1 / (1 + (residual / softness) ** 2)
     return Alignment(scale, shift, len(x)) if scale > 0 else None
+
+
+def self_alignment(disparity: NDArray[np.floating], near: float, far: float) -> Alignment:
+    """What gives a clip without any scale one: the median disparity becomes the middle of those from ``far`` to
+    ``near``, the mean absolute deviation a fixed share of their range."""
+    known = disparity[np.isfinite(disparity)].astype(np.float64)
+    median = float(np.median(known)) if known.size else 0.0
+    deviation = max(float(np.abs(known - median).mean()), 1e-12) if known.size else 1.0
+    scale = OWN_DEVIATION * (1 / near - 1 / far) / deviation
+    return Alignment(scale, 0.5 * (1 / near + 1 / far) - scale * median, 0)
 
 
 def aligned_depth(

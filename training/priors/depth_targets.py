@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from renderer.errors import InputError
 from training.data.dataset import Dataset
 from training.priors.colmap_points import points_beside
-from training.priors.depth_alignment import LEAST_POINTS, align_disparity, aligned_depth, visible_points
+from training.priors.depth_alignment import (
+    LEAST_POINTS,
+    align_disparity,
+    aligned_depth,
+    self_alignment,
+    visible_points,
+)
 from training.priors.depth_files import depth_files
 from training.priors.depth_model import depth_model
 from training.priors.flow import FlowOf, cached_flow
@@ -104,15 +110,18 @@ def _of_network(dataset: Dataset, read: Read, kind: Kind, alignment: Scale, sour
     if kind == "auto":
         first = dataset.indices("train")[0]
         raw, flow = read(first), cached_flow(dataset)
-        references = _references(dataset, first, raw, flow)
-        known = align_disparity(*references), align_disparity(1 / references[0], references[1])
-        kind = "depth" if known[0] is None and known[1] is not None else "disparity"
+        kind = "disparity"
+        if dataset.posed:
+            values, depths = _references(dataset, first, raw, flow)
+            fits = align_disparity(values, depths), align_disparity(1 / values, depths)
+            kind = "depth" if fits[0] is None and fits[1] is not None else kind
     disparity = read if kind == "disparity" else _kept(lambda i: np.float32(1) / read(i))
     return DepthTargets(_aligned(dataset, disparity, alignment), disparity, source)
 
 
 def _aligned(dataset: Dataset, disparity: Read, alignment: Scale) -> Read:
-    """Depths from disparities: by points that the frame sees, else by triangulated flow."""
+    """Depths from disparities: by points that the frame sees, else by triangulated flow. Without poses nothing has a
+    scale yet, and the disparities give it one."""
     near, far = dataset.near / BEYOND, BEYOND * dataset.far
     flow = cached_flow(dataset)
 
@@ -122,6 +131,8 @@ def _aligned(dataset: Dataset, disparity: Read, alignment: Scale) -> Read:
             low, high = np.nanmin(raw), np.nanmax(raw)
             share = (raw - low) / max(float(high - low), 1e-12)
             return np.asarray(1 / (1 / far + share * (1 / near - 1 / far)), np.float32)
+        if not dataset.posed:
+            return aligned_depth(raw, self_alignment(raw, near, far), near, far)
         found = align_disparity(*_references(dataset, index, raw, flow))
         if found is None:
             shot = dataset.shots[index]
@@ -139,8 +150,6 @@ def _references(dataset: Dataset, index: int, raw: Depth, flow: FlowOf) -> tuple
     pixels, depths = visible_points(dataset, index)
     if len(pixels) >= LEAST_POINTS:
         return raw[pixels[:, 1], pixels[:, 0]], depths.astype(np.float32)
-    if not dataset.posed:
-        return np.zeros(0, np.float32), np.zeros(0, np.float32)
     depth, known = triangulated_depth(dataset, index, flow=flow)
     return raw[known], depth[known]
 
