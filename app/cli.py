@@ -18,6 +18,7 @@ from app.console import JsonFile, open_run, say
 from app.engine import home_camera
 from app.generate import Generate
 from app.inspection import Inspect
+from app.memory import keep_freed_memory
 from app.ray_plots import plot_rays
 from app.subjects import ray_report, subject_of
 from app.tours import novel_path, through_inputs
@@ -267,6 +268,7 @@ def parse(arguments: Sequence[str]) -> Command:
 
 def main() -> None:
     """Entry point of ``dynview``."""
+    keep_freed_memory()
     try:
         parse(sys.argv[1:])()
     except InputError as problem:

@@ -14,6 +14,7 @@ import tyro
 
 from app.command_line import parsed, preset_asked_for
 from app.engine import Engine
+from app.memory import keep_freed_memory
 from renderer.errors import InputError
 from training.config import TrainConfig
 
@@ -51,6 +52,7 @@ def check_display() -> None:
 
 def main() -> None:
     """Entry point of ``dynview-gui``."""
+    keep_freed_memory()
     try:
         preset = Gui(config=preset_asked_for(sys.argv[1:]))
         gui = parsed(lambda: tyro.cli(Gui, prog="dynview-gui", args=sys.argv[1:], default=preset), "dynview-gui")
