@@ -235,7 +235,7 @@ class _Session:
         self._run.begin()
         self._until = min(until or trainer.steps, trainer.steps)
         self._stamps.clear()
-        self._emit(p.Status("Compiling the splatter; the first step takes longest"))
+        self._emit(p.Status("Compiling the kernels; the first step takes longest"))
         self._emit(p.Started(trainer.done, trainer.steps))
 
     # ---------------------------------------------------------------------------------------- training

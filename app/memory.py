@@ -10,9 +10,9 @@ LARGEST = 1 << 30
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc not to give freed tensors' memory back to the system, which would fetch and clear it anew in every step.
+    """Ask glibc not to give freed tensors' memory back to the system, which would clear it anew in every step.
 
-    Costs no more memory at the peak, and saves a training step of a radiance field 11 % (median of two runs each, one
+    Costs no more memory at the peak, and saves a training step of a radiance field 11 % (mean of two runs each, one
     thread). Does nothing where there is no glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -96,7 +96,7 @@ class Run:
         check_values(config)
         config = resolved(config, "cpu")
         dataset = _open(source, config, report)
-        report("Placing the first Gaussians")
+        report("Making the first scene")
         return Run(folder, source, config, dataset, report=report)
 
     @staticmethod
