@@ -1,6 +1,5 @@
 """Depths to hold a scene to: alignment, sources, a network, COLMAP's points."""
 
-import struct
 import sys
 import types
 from dataclasses import replace
@@ -9,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
 from renderer.errors import InputError
 from training.clip_targets import ClipTargets, chosen_source
@@ -17,7 +15,6 @@ from training.config import PRESETS, resolved
 from training.data.dataset import Dataset, PointCloud
 from training.data.procedural import procedural_dataset
 from training.ddr_config import DepthConfig
-from training.priors.colmap_points import points_beside, read_model
 from training.priors.depth_alignment import align_disparity, aligned_depth, visible_points
 from training.priors.depth_targets import Network, depth_targets
 from training.priors.simulated import midas_like
@@ -193,83 +190,3 @@ def test_a_model_runs_through_transformers_where_it_is_cached(clip: Dataset, mon
     monkeypatch.setitem(sys.modules, "transformers", None)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"pip install 'dynview\[depth\]'"):
         depth_targets(clip, "model")
-
-
-# -------------------------------------------------------------------------------------------------- COLMAP
-
-
-def moved(clip: Dataset) -> tuple[np.ndarray, list[np.ndarray], float, np.ndarray, np.ndarray]:
-    """The clip's points and poses in another world: x -> (x - shift) R / scale."""
-    rng = np.random.default_rng(0)
-    R, shift, scale = Rotation.random(random_state=1).as_matrix(), rng.normal(size=3), 2.5
-    points = (clip.points.points.astype(np.float64)[::20] - shift) @ R / scale  # type: ignore[union-attr]
-    poses = []
-    for shot in clip.shots:
-        pose, own = np.eye(4), shot.camera.world_to_camera
-        pose[:3, :3] = own[:3, :3] @ R
-        pose[:3, 3] = (own[:3, :3] @ shift + own[:3, 3]) / scale
-        poses.append(pose)
-    return points, poses, scale, R, shift
-
-
-def quaternion(pose: np.ndarray) -> list[float]:
-    x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat()
-    return [w, x, y, z]
-
-
-def write_model(folder: Path, points: np.ndarray, poses: list[np.ndarray], binary: bool) -> None:
-    folder.mkdir(parents=True)
-    if binary:
-        data = struct.pack("<Q", len(poses))
-        for k, pose in enumerate(poses):
-            values = (*quaternion(pose), *pose[:3, 3])
-            data += struct.pack("<i7di", k + 1, *values, 1) + f"{k:04d}.png".encode() + b"\0"
-            data += struct.pack("<Q", 2) + struct.pack("<ddq", 1.0, 2.0, -1) * 2
-        (folder / "images.bin").write_bytes(data)
-        data = struct.pack("<Q", len(points))
-        for k, p in enumerate(points):
-            data += (
-                struct.pack("<Q3d3Bd", k, *p, 255, 128, 0, 0.4) + struct.pack("<Q", 3) + struct.pack("<ii", 1, 0) * 3
-            )
-        (folder / "points3D.bin").write_bytes(data)
-        return
-    lines = ["# images"]
-    for k, pose in enumerate(poses):
-        numbers = " ".join(f"{v:.15g}" for v in (*quaternion(pose), *pose[:3, 3]))
-        lines += [f"{k + 1} {numbers} 1 {k:04d}.png", "1.0 2.0 -1"]
-    (folder / "images.txt").write_text("\n".join(lines) + "\n")
-    rows = [f"{k} {p[0]:.15g} {p[1]:.15g} {p[2]:.15g} 255 128 0 0.4 1 0 2 0 3 0" for k, p in enumerate(points)]
-    (folder / "points3D.txt").write_text("\n".join(["# points", *rows]) + "\n")
-
-
-@pytest.mark.parametrize("binary", [True, False])
-def test_points_of_a_colmap_model_are_brought_to_the_clips_world(clip: Dataset, tmp_path: Path, binary: bool) -> None:
-    train = replace(clip, shots=[clip.shots[i] for i in clip.indices("train")])
-    points, poses, *_ = moved(train)
-    write_model(tmp_path / "sparse" / "0", points, poses, binary)
-    found = points_beside(replace(train, points=None, source=tmp_path))
-    assert found is not None
-    np.testing.assert_allclose(found.points, clip.points.points[::20], atol=2e-3)  # type: ignore[union-attr]
-    np.testing.assert_allclose(found.colors[0], [1, 128 / 255, 0], atol=1e-6)
-
-
-def test_a_colmap_model_of_other_cameras_or_a_damaged_one_is_refused(clip: Dataset, tmp_path: Path) -> None:
-    train = replace(clip, shots=[clip.shots[i] for i in clip.indices("train")], points=None, source=tmp_path)
-    points, poses, *_ = moved(replace(train, points=clip.points))
-    rng = np.random.default_rng(2)
-    other = [p.copy() for p in poses]
-    for pose in other:
-        pose[:3, 3] += rng.normal(size=3)
-    write_model(tmp_path / "sparse", points, other, binary=True)
-    with pytest.raises(InputError, match="its cameras are not those of the clip"):
-        points_beside(train)
-    images = tmp_path / "sparse" / "images.bin"
-    whole = images.read_bytes()
-    for cut in (3, 60, len(whole) - 5):
-        images.write_bytes(whole[:cut])
-        with pytest.raises(InputError, match=r"images\.bin: is damaged"):
-            read_model(tmp_path / "sparse")
-    images.write_bytes(whole)
-    (tmp_path / "sparse" / "points3D.bin").write_bytes(struct.pack("<Q", 1 << 60))
-    with pytest.raises(InputError, match=r"points3D\.bin: is damaged"):
-        read_model(tmp_path / "sparse")

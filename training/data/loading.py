@@ -78,6 +78,13 @@ def open_dataset(source: str | Path, options: DataOptions, report: Report = lamb
         from training.data.posed_frames import open_posed_frames
 
         return open_posed_frames(folder, options)
+    from training.data.colmap_model import model_beside
+
+    model = model_beside(folder)
+    if model is not None:
+        from training.data.colmap_clip import open_colmap
+
+        return open_colmap(folder, model, options)
     raise InputError(_not_understood(folder))
 
 
@@ -111,13 +118,12 @@ def _not_understood(folder: Path) -> str:
     names = {p.suffix.lower() for p in (*folder.iterdir(), *(folder / "images").glob("*"))}
     if names & IMAGE_SUFFIXES:
         return (
-            f"{folder}: pictures without camera poses; add poses_bounds.npy (LLFF) or precomputed.json beside them, "
-            "for example from COLMAP, or learn them with --data.poses identity --cameras.enabled if the camera hardly "
-            "moved"
+            f"{folder}: pictures without camera poses; add poses_bounds.npy (LLFF), precomputed.json or COLMAP's "
+            "sparse/0 beside them, or learn them with --method ddr --data.poses identity if the camera hardly moved"
         )
     if names & VIDEO_SUFFIXES:
         return f"{folder}: videos without a calibration; add cameras.json with each camera's K and world_to_camera"
     return (
-        f"{folder}: no clip found; expected cameras.json with videos, or poses_bounds.npy or precomputed.json with "
-        "a folder of images"
+        f"{folder}: no clip found; expected cameras.json with videos, or poses_bounds.npy, precomputed.json or "
+        "COLMAP's sparse/0 with a folder of images"
     )

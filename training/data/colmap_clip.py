@@ -1,0 +1,90 @@
+"""A clip of one moving camera with COLMAP's reconstruction beside it: ``sparse/0`` (or ``sparse``) and ``images``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from renderer.camera import Camera
+from renderer.errors import InputError
+from training.data import poses
+from training.data.colmap_model import ColmapCamera, ColmapModel, read_model
+from training.data.dataset import Dataset, PointCloud, Shot
+from training.data.images import FileFrames, check_sizes, fitted_size, image_size
+from training.data.loading import DataOptions
+
+FPS = 30.0
+STRAIGHT = 1e-3
+"""Largest coefficient of a lens that is taken for none."""
+SHARES = (0.01, 0.99)
+"""Of the points' depths: from the nearest to the farthest but for outliers."""
+MARGIN = 1.2
+"""The scene begins that much nearer and ends that much farther."""
+
+
+def open_colmap(folder: Path, model_folder: Path, options: DataOptions) -> Dataset:
+    """The clip, with the points as its sparse points; near and far are those of the points that the cameras see.
+
+    InputError for pictures without a pose, a lens that is not straight, and a model without points.
+    """
+    model = read_model(model_folder)
+    files = poses.image_files(folder / "images" if (folder / "images").is_dir() else folder)
+    places = {name: k for k, name in enumerate(model.names)}
+    missing = [f.name for f in files if f.name not in places]
+    if missing:
+        raise InputError(
+            f"{model_folder}: has no pose of {len(missing)} of {len(files)} pictures, {missing[0]} the first; remove "
+            "them, or learn all poses with --method ddr --data.poses identity"
+        )
+    size = image_size(files[0])
+    check_sizes(files, size)
+    fitted = fitted_size(*size, options.megapixels)
+    used = range(0, len(files), options.frame_step)
+    shots = []
+    for k, i in enumerate(used):
+        place = places[files[i].name]
+        camera = _camera(model, place, model_folder).resized(*fitted)
+        shots.append(Shot("camera", camera, k / max(1, len(used) - 1), k))
+    near, far = _depths(model, [s.camera for s in shots], model_folder)
+    chosen = poses.split_frames(poses.with_near(shots, near), options)
+    frames = FileFrames([files[used[s.frame]] for s in chosen], fitted, options.cache_bytes)
+    return Dataset(
+        name=folder.resolve().name,
+        source=folder,
+        shots=chosen,
+        read=lambda i: frames[i],
+        duration=(len(files) - 1) / FPS,
+        near=near,
+        far=far,
+        up=poses.mean_up([s.camera for s in chosen]),
+        points=PointCloud(model.points.astype(np.float32), model.colors),
+    )
+
+
+def _camera(model: ColmapModel, place: int, folder: Path) -> Camera:
+    number = model.camera_ids[place]
+    c: ColmapCamera | None = model.cameras.get(number)
+    if c is None:
+        raise InputError(f"{folder}: {model.names[place]} is of camera {number}, which is not there; restore the model")
+    if c.distortion > STRAIGHT:
+        raise InputError(
+            f"{folder}: the lens of {c.model} bends straight lines; undistort the pictures first: "
+            "colmap image_undistorter"
+        )
+    return Camera(model.world_to_camera[place], c.fx, c.fy, c.cx, c.cy, c.width, c.height)
+
+
+def _depths(model: ColmapModel, cameras: list[Camera], folder: Path) -> tuple[float, float]:
+    if len(model.points) < 10:
+        raise InputError(f"{folder}: holds {len(model.points)} good points; run the reconstruction again")
+    seen = []
+    for camera in cameras:
+        pixels, z = camera.project(model.points)
+        inside = (z > 0) & (pixels >= 0).all(1) & (pixels < [camera.width, camera.height]).all(1)
+        seen.append(z[inside])
+    depths = np.concatenate(seen)
+    if not len(depths):
+        raise InputError(f"{folder}: no camera sees any of its points; run the reconstruction again")
+    near, far = np.quantile(depths, SHARES)
+    return float(near) / MARGIN, float(far) * MARGIN
