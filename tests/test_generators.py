@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from app.generate import TOO_FAR_APART, widest_gap
 from renderer.errors import InputError
+from tests.tiny import camera_at
 from training.data.generated_sources import demo_views, with_generated
 from training.data.loading import DataOptions, open_dataset
 from training.data.procedural import ProceduralScene, procedural_dataset
@@ -120,3 +122,10 @@ def test_a_clip_without_generated_views_is_told_how_to_get_some(tmp_path) -> Non
         with_generated(plain, DataOptions(generated="inconsistent"), lambda text: None)
     with pytest.raises(InputError, match="no such folder"):
         with_generated(plain, DataOptions(generated=str(tmp_path / "none")), lambda text: None)
+
+
+def test_cameras_that_are_too_far_apart_for_warping_are_noticed() -> None:
+    near, far = [camera_at(a) for a in (-0.2, 0.0, 0.2)], [camera_at(a) for a in (0.0, 0.2, 1.5)]
+    assert widest_gap(near) == pytest.approx(np.degrees(0.2), rel=0.02)
+    assert widest_gap(far) > TOO_FAR_APART
+    assert widest_gap(near[:1]) == 0
