@@ -25,7 +25,8 @@ from training.generators.external import ExternalGenerator, Layout
 from training.generators.trajectory import trajectory, virtual_cameras
 
 TOO_FAR_APART = 40.0
-"""Degrees between neighbouring cameras above which hardly a surface is seen by both: measured, 17 work and 60 do not."""
+"""Degrees between neighbouring cameras above which hardly a surface is seen by both: measured, 17 work and 60 do
+not."""
 
 
 @dataclass(frozen=True)
