@@ -23,6 +23,7 @@ from app import protocol as p
 from app.video import VideoWriter, to_uint8
 from renderer.camera import Camera
 from renderer.errors import InputError
+from renderer.gaussians import Gaussians
 from renderer.paths import focus_point
 from renderer.scene import render
 from renderer.view import View
@@ -36,6 +37,8 @@ PROGRESS_INTERVAL = 0.1
 """Seconds between two Progress events."""
 REDRAW_SHARE = 0.2
 """Share of the time that goes into redrawing an unchanged view while the scene is learned."""
+PUBLISH_INTERVAL = 0.5
+"""Seconds between two copies of the scene that are handed over while it is learned."""
 IDLE_WAIT = 0.05
 """Seconds to wait for a command when there is nothing to do."""
 RATE_WINDOW = 50
@@ -132,8 +135,8 @@ class Engine:
 
     def _emit(self, event: p.Event) -> None:
         with self._lock:
-            if isinstance(event, p.Drawn):
-                self._events = deque(e for e in self._events if not isinstance(e, p.Drawn))
+            if isinstance(event, p.Drawn | p.Published):  # only the newest counts
+                self._events = deque(e for e in self._events if type(e) is not type(event))
             self._events.append(event)
 
     def _guard(self, job: Callable[[], T], what: str) -> T | None:
@@ -168,6 +171,7 @@ class _Session:
         self._picked: p.Pick | None = None
         self._draw_seconds = 0.0
         self._drawn_at = 0.0
+        self._publishing, self._published_at, self._published_step = False, 0.0, -1
         self._stamps: deque[float] = deque(maxlen=RATE_WINDOW)
         self._progress_at = 0.0
         self._export: Job | None = None
@@ -181,7 +185,8 @@ class _Session:
             self._guard(lambda c=command: self._obey(c), "The command failed")  # type: ignore[misc]
         if draw is not None:
             self._view = draw.view
-            self._guard(self._redraw, "The view could not be drawn")
+            if self._view is not None:
+                self._guard(self._redraw, "The view could not be drawn")
         if pick is not None:
             self._guard(lambda: self._answer(pick), "The ray could not be read")
         worked = self._advance_jobs()
@@ -209,12 +214,16 @@ class _Session:
                     self._until = None
                     if self._view is not None:
                         self._redraw()
+                    self._publish()
                     self._emit(p.Paused(run.trainer.done))
             case p.Save():
                 run.begin()
                 self._save()
             case p.PickRow():
                 self._answer_row(command)
+            case p.Publish():
+                self._publishing = True
+                self._publish()
             case p.Evaluate():
                 self._evaluation = self._evaluated()
             case p.Export():
@@ -264,6 +273,8 @@ class _Session:
             )
         if self._view is not None and now - self._drawn_at > self._draw_seconds / REDRAW_SHARE:
             self._redraw()
+        if now - self._published_at > PUBLISH_INTERVAL:
+            self._publish()
         if run.is_due(run.config.save_every):
             self._save()
         if run.is_due(run.config.evaluate_every) and self._evaluation is None:
@@ -272,6 +283,7 @@ class _Session:
             self._until = None
             if self._view is not None:
                 self._redraw()
+            self._publish()
             self._emit(p.Finished(trainer.done) if trainer.finished else p.Paused(trainer.done))
 
     def _rate(self) -> float:
@@ -296,6 +308,16 @@ class _Session:
             self._answer(self._picked)
         self._drawn_at = time.monotonic()
         self._draw_seconds = self._drawn_at - started
+
+    def _publish(self) -> None:
+        """Hand over a copy of the scene, where somebody wants it and it has changed."""
+        scene, step = self._run.trainer.scene, self._run.trainer.done
+        if not self._publishing or not isinstance(scene, Gaussians) or step == self._published_step:
+            return
+        self._emit(p.Published(scene.cloned(), step))
+        self._published_at, self._published_step = time.monotonic(), step
+        if self._picked is not None:
+            self._answer(self._picked)
 
     def _drawn_finely(self, view: View) -> Job:
         """What a scene that is slow to draw is drawn into while nothing else is asked for."""

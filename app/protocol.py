@@ -1,6 +1,6 @@
 """What the window and the engine say to each other, whole: commands go in, events come out.
 
-Everything is a frozen value. The window never holds a tensor, the engine never imports the window.
+Everything is a frozen value. The window looks into no tensor, the engine never imports the window.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderer.camera import Camera
+from renderer.gaussians import Gaussians
 from renderer.rays import RayDistribution
 from renderer.view import Frame, View
 from renderer.weights import Edges
@@ -36,9 +37,9 @@ class Pause:
 
 @dataclass(frozen=True)
 class Draw:
-    """Draw a view. Only the newest waits: a hundred camera moves cost one render."""
+    """Draw a view. Only the newest waits: a hundred camera moves cost one render. None: nobody looks."""
 
-    view: View
+    view: View | None
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,13 @@ class PickRow:
     row: int
 
 
-Command = Train | Pause | Draw | Pick | PickRow | Evaluate | Save | Export | CancelExport
+@dataclass(frozen=True)
+class Publish:
+    """From now on hand over Gaussians themselves whenever they have changed, to whoever draws them without the engine;
+    views that ask for an overlay, and scenes of another kind, are still asked for with Draw."""
+
+
+Command = Train | Pause | Draw | Pick | PickRow | Publish | Evaluate | Save | Export | CancelExport
 
 # ------------------------------------------------------------------------------------------------ events
 
@@ -135,6 +142,14 @@ class Drawn:
     """The newest picture of the newest view."""
 
     frame: Frame
+
+
+@dataclass(frozen=True)
+class Published:
+    """The scene as it was at a step; nobody changes it any more."""
+
+    scene: Gaussians = field(repr=False)
+    step: int
 
 
 @dataclass(frozen=True)
@@ -228,6 +243,7 @@ Event = (
     | Started
     | Progress
     | Drawn
+    | Published
     | Picked
     | RowPicked
     | Evaluated

@@ -115,6 +115,24 @@ def test_a_picked_ray_is_followed_while_training(listener: Listener) -> None:
     assert len(later.samples) == TrainConfig().ddr.samples
 
 
+def test_the_scene_itself_is_handed_over_and_stays_as_it_was(listener: Listener) -> None:
+    view = View(opened(listener).home, 0.5)
+    listener.engine.send(p.Draw(view))
+    listener.until(p.Drawn)
+    listener.engine.send(p.Publish())
+    listener.engine.send(p.Draw(None))  # nobody asks the engine for pictures any more
+    first = listener.until(p.Published)
+    assert isinstance(first, p.Published) and first.step == 0
+    kept = first.scene.positions.clone()
+    seen = len([e for e in listener.events if isinstance(e, p.Drawn)])
+    listener.engine.send(p.Train())
+    later = listener.until(p.Published, lambda event: event.step > 0)
+    assert isinstance(later, p.Published)
+    np.testing.assert_array_equal(first.scene.positions.numpy(), kept.numpy())
+    assert not np.array_equal(later.scene.positions.numpy(), kept.numpy())
+    assert len([e for e in listener.events if isinstance(e, p.Drawn)]) == seen
+
+
 def test_a_row_of_rays_is_seen_from_above(listener: Listener) -> None:
     view = View(opened(listener).home, 0.0)
     listener.engine.send(p.PickRow(view, 12))

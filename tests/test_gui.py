@@ -31,8 +31,9 @@ def display() -> Iterator[Display]:
 
 
 @pytest.fixture
-def app(display: Display, tmp_path: Path) -> Iterator[App]:
-    app = App(display, tmp_path, *SMALL, "--out", str(tmp_path / "run"))
+def app(display: Display, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[App]:
+    """A window, with further arguments where a test gives some."""
+    app = App(display, tmp_path, *SMALL, "--out", str(tmp_path / "run"), *getattr(request, "param", ()))
     app.until(lambda s: s["settled"])
     yield app
     app.close()
@@ -116,6 +117,25 @@ def test_a_map_shows_how_the_weights_along_rays_spread(app: App, tmp_path: Path)
         app.until(lambda s, k=kind: s["settled"] and s["frame"]["asked"][0] == f"rays/{k}" and s["frame"]["overlay"])
     assert np.abs(app.picture(tmp_path / "b.png").astype(int) - before).mean() > 2
     assert app.ask("value", tag="range_high").endswith("modes")
+
+
+@pytest.mark.parametrize("app", [("--splatting", "opengl")], indirect=True)
+def test_opengl_draws_the_scene_itself_and_follows_training(app: App, tmp_path: Path) -> None:
+    published = app.until(lambda s: s["events"].get("Published"))
+    drawn = published["events"].get("Drawn", 0)
+    start = app.until(lambda s: s["settled"])["frame"]["eye"]
+    before = app.picture(tmp_path / "a.png").astype(int)
+    app.drag("picture", (120, 40))
+    app.until(lambda s: s["settled"] and s["frame"]["eye"] != start)
+    assert np.abs(app.picture(tmp_path / "b.png").astype(int) - before).mean() > 2
+    app.click("train")
+    app.until(lambda s: s["frame"]["version"] > 10 and s["running"])
+    assert app.state()["events"].get("Drawn", 0) <= drawn + 1  # none of it was drawn by the engine
+    app.key("5")
+    app.until(lambda s: s["settled"] and s["frame"]["overlay"])
+    app.key("1")
+    app.until(lambda s: s["settled"] and not s["frame"]["asked"][0])
+    assert app.state()["complaints"] == []
 
 
 def test_a_video_is_exported_while_training(app: App, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -30,6 +30,9 @@ class Gui:
     """Begin training at once."""
     out: Path | None = None
     """Folder of a new run; by default runs/NAME."""
+    splatting: Literal["auto", "opengl", "engine"] = "auto"
+    """Who draws Gaussians: OpenGL, on which views never wait for training, or the engine; auto takes OpenGL unless it
+    is a software renderer."""
     control: Path | None = None
     """Listen on this socket for requests; for tests."""
 
@@ -65,7 +68,7 @@ def main() -> None:
         from app.gui.window import Window
 
         engine = Engine(gui.source, gui.config, gui.out)
-        Window(engine, gui.train, str(gui.control) if gui.control else None).run()
+        Window(engine, gui.train, str(gui.control) if gui.control else None, gui.splatting).run()
     except InputError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)

@@ -63,6 +63,7 @@ class Viewport:
         self._texture: int | str = 0
         self._depth_range, self._overlay_range = (0.0, 1.0), (0.0, 1.0)
         self._shot = -1
+        self._published, self._drawn_here = False, False
 
     # ------------------------------------------------------------------------------------------ widgets
 
@@ -167,6 +168,12 @@ class Viewport:
             self._overlay_range = (0.0, max(float(np.percentile(known, 99.5)), 1e-6) if known.size else 1.0)
         self._label_range()
         self._redraw()
+
+    def published(self) -> None:
+        """The scene itself was handed to OpenGL, which draws views of it from now on."""
+        if not self._published:
+            self._published, self._asked = True, None
+            self._ask(still=True)
 
     def picked(self, ray: RayDistribution) -> None:
         """A ray came from the engine: mark its pixel."""
@@ -344,9 +351,15 @@ class Viewport:
             view = View(camera, self.time, f"distortion/{dpg.get_value('head')}", dpg.get_value("pose"))
         if self._mode_name == RAY_MODE:
             view = View(camera, self.time, f"rays/{dpg.get_value('ray_map')}")
-        if view != self._asked:
-            self._asked, self._asked_at = view, time.monotonic()
-            self._send(p.Draw(view))
+        if view == self._asked:
+            return
+        self._asked, self._asked_at = view, time.monotonic()
+        here = self._published and not view.overlay
+        if here:
+            self._gl.look(view)
+        if not here or not self._drawn_here:
+            self._send(p.Draw(None if here else view))
+        self._drawn_here = here
 
     def _redraw(self) -> None:
         """Ask OpenGL for the present frame at the present size."""

@@ -15,7 +15,7 @@ from app.engine import Engine
 from app.gui import theme
 from app.gui.control import Control
 from app.gui.export_panel import ExportPanel
-from app.gui.gl_thread import GlThread
+from app.gui.gl_thread import GlThread, Scene, Splatting
 from app.gui.ray_panel import RayPanel
 from app.gui.timeline import Timeline
 from app.gui.training_panel import TrainingPanel
@@ -53,16 +53,20 @@ HELP = (
 
 
 class Window:
-    """Shows an engine. ``train``: begin training as soon as the scene is open. ``control``: socket for tests."""
+    """Shows an engine. ``train``: begin training as soon as the scene is open. ``control``: socket for tests.
+    ``splatting``: who draws Gaussians (:class:`app.gui.gl_thread.GlThread`)."""
 
-    def __init__(self, engine: Engine, train: bool = False, control: str | None = None) -> None:
+    def __init__(
+        self, engine: Engine, train: bool = False, control: str | None = None, splatting: Splatting = "auto"
+    ) -> None:
         self._engine, self._train, self._control_path = engine, train, control
-        self._gl = GlThread(best_context(), theme.BACKDROP)
+        self._gl = GlThread(best_context(), theme.BACKDROP, splatting)
         self._viewport = Viewport(engine.send, self._gl)
         self._timeline = Timeline(self._viewport.set_time)
         self._training = TrainingPanel(engine.send)
         self._ray = RayPanel()
         self._export = ExportPanel(engine.send, self._present)
+        self._publishing = False
         self._said: list[str] = []
         self._events: dict[str, int] = {}
 
@@ -99,6 +103,12 @@ class Window:
             seconds, last = now - last, now
             for event in self._engine.drain(EVENTS_PER_FRAME):
                 self._handle(event)
+            if self._gl.splats and not self._publishing:
+                self._publishing = True
+                self._engine.send(p.Publish())
+            frame = self._gl.take_frame()
+            if frame is not None:
+                self._viewport.drawn(frame)
             drawing = self._gl.take()
             if drawing is not None:
                 self._viewport.show(drawing)
@@ -224,6 +234,9 @@ class Window:
                     self._engine.send(p.Train())
             case p.Drawn():
                 self._viewport.drawn(event.frame)
+            case p.Published():
+                self._gl.publish(Scene(event.scene, event.step))
+                self._viewport.published()
             case p.Picked():
                 self._picked(event)
             case p.Status():

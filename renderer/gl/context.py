@@ -138,5 +138,13 @@ def best_context() -> GlContext:
             raise ContextError(f"{problem}; {second}") from None
 
 
+def draws_in_software() -> bool:
+    """Whether the current context is one of Mesa's or Google's software renderers."""
+    from OpenGL import GL
+
+    name = (GL.glGetString(GL.GL_RENDERER) or b"").decode(errors="replace").lower()
+    return any(software in name for software in ("llvmpipe", "softpipe", "swiftshader", "software"))
+
+
 def _attributes(*values: int) -> ctypes.Array[ctypes.c_int32]:
     return (ctypes.c_int32 * (len(values) + 1))(*values, NONE)
