@@ -16,6 +16,7 @@ from app.bench import Bench
 from app.command_line import parsed, preset_asked_for
 from app.console import JsonFile, open_run, say
 from app.engine import home_camera
+from app.export import Export
 from app.generate import Generate
 from app.inspection import Inspect
 from app.memory import keep_freed_memory
@@ -174,6 +175,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "evaluate": Evaluate,
     "render": Render,
     "inspect": Inspect,
+    "export": Export,
     "generate": Generate,
     "demo": Demo,
     "bench": Bench,

@@ -1,0 +1,1 @@
+"""Files that other viewers read, and what they hold."""
