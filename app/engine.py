@@ -177,6 +177,7 @@ class _Session:
         self._export: Job | None = None
         self._evaluation: Job | None = None
         self._finer: Job | None = None
+        self._history: Job | None = None
 
     def turn(self) -> bool:
         """One round: commands, the newest view and pick, one piece of each long job, one step. False when idle."""
@@ -189,6 +190,7 @@ class _Session:
                 self._guard(self._redraw, "The view could not be drawn")
         if pick is not None:
             self._guard(lambda: self._answer(pick), "The ray could not be read")
+            self._history = None if self._picked is None else self._through_time(pick)
         worked = self._advance_jobs()
         if self._until is not None:
             self._guard_training()
@@ -345,8 +347,10 @@ class _Session:
     # ------------------------------------------------------------------------------------------- jobs
 
     def _advance_jobs(self) -> bool:
-        """One piece of the export and of the evaluation."""
-        busy = self._export is not None or self._evaluation is not None
+        """One piece of everything that takes long."""
+        if self._history is not None and not self._guard(lambda: _advance(self._history), "The ray could not be read"):
+            self._history = None
+        busy = self._history is not None or self._export is not None or self._evaluation is not None
         if self._export is not None and not self._guard(
             lambda: _advance(self._export), "The video could not be written"
         ):
@@ -358,6 +362,12 @@ class _Session:
             if not self._guard(lambda: _advance(self._finer), "The view could not be drawn"):
                 self._finer = None
         return busy
+
+    def _through_time(self, pick: p.Pick) -> Job:
+        for history in self._run.trainer.ray_through_time(pick.view, pick.pixel):
+            if history is not None:
+                self._emit(p.PickedThroughTime(history))
+            yield
 
     def _exported(self, job: p.Export) -> Job:
         total = len(job.views)

@@ -68,6 +68,8 @@ class Inspect:
     """Write a picture of the ray, the row or the map to this PNG file."""
     table: Annotated[Path | None, tyro.conf.arg(name="csv", metavar="F")] = None
     """Write what contributes to the ray to this CSV file."""
+    through_time: Path | None = None
+    """Write the weights of the ray over the whole clip, depth by time, to this PNG file."""
     distortion: Path | None = None
     """Write the distortion over the picture as heat to this PNG file."""
     matrix: Path | None = None
@@ -107,6 +109,8 @@ class Inspect:
             raise InputError(f"--{of_rays[0]}: whose? Give --camera as well")
         if self.plot and len(of_rays) != 1:
             raise InputError("--plot: draws one thing; give one of --pixel, --row and --map")
+        if self.through_time and (self.pixel is None or self.step is not None):
+            raise InputError("--through-time: follows a ray of the newest step; give --pixel X,Y, and no --step")
         if self.table and self.pixel is None:
             raise InputError("--csv: the table is a ray's; give --pixel X,Y as well")
         if self._compares() and not of_rays:
@@ -170,6 +174,20 @@ class Inspect:
             _write_text(self.table, "".join(report.table() for report in reports[:1]))
         if self.plot:
             ray_plots.plot_rays(reports, self.plot)
+        if self.through_time:
+            self._look_through_time(subjects[0], pixel, found[0], self.through_time)
+
+    def _look_through_time(
+        self, subject: Subject, pixel: tuple[int, int], numbers: dict[str, object], path: Path
+    ) -> None:
+        *_, history = subject.run.trainer.ray_through_time(subject.view, pixel)
+        assert history is not None
+        ray_plots.plot_through_time(history, path, f"{subject.name} · pixel {pixel[0]},{pixel[1]}")
+        numbers["through_time"] = {
+            "times": history.times.tolist(),
+            "edges": history.edges.tolist(),
+            "weights": [[float(f"{v:.5g}") for v in row] for row in history.weights],
+        }
 
     def _look_down(self, subjects: list[Subject], row: int, depths: tuple[float, float], found: list[dict]) -> None:
         edges = depth_edges(*depths, ROW_BINS)

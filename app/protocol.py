@@ -18,7 +18,7 @@ from renderer.rays import RayDistribution
 from renderer.view import Frame, View
 from renderer.weights import Edges
 from training.data.dataset import Shot
-from training.trainer import Slices
+from training.trainer import RayThroughTime, Slices
 
 # ---------------------------------------------------------------------------------------------- commands
 
@@ -163,6 +163,13 @@ class Picked:
 
 
 @dataclass(frozen=True)
+class PickedThroughTime:
+    """The picked ray over the whole clip, a moment after :class:`Picked`."""
+
+    history: RayThroughTime
+
+
+@dataclass(frozen=True)
 class RowPicked:
     """The row that was asked for. ``edges``: (B + 1,) depths, scene units. ``slices``: (W, B) by quantity
     (:func:`renderer.weights.row_slices`)."""
@@ -245,6 +252,7 @@ Event = (
     | Drawn
     | Published
     | Picked
+    | PickedThroughTime
     | RowPicked
     | Evaluated
     | Saved

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from app.plots import INK, Heat, Image, heat_over, new_figure, save
 from app.ray_report import RayReport
 from renderer.weights import Quantity, RayMap
+from training.trainer import RayThroughTime
 
 Values = NDArray[np.float64]
 
@@ -187,6 +188,27 @@ def _numbers(axes: Axes, report: RayReport) -> None:
         sampled = SAMPLES if name.endswith("samples") else INK
         axes.text(0.46, y, name, ha="right", va="top", fontsize=8, color=sampled, transform=axes.transAxes)
         axes.text(0.54, y, value, ha="left", va="top", fontsize=8, color=sampled, transform=axes.transAxes)
+
+
+def plot_through_time(history: RayThroughTime, path: Path, title: str) -> None:
+    """One ray over the clip, time to the right and depth upwards, with the instant that was picked, as a PNG."""
+    T, B = history.weights.shape
+    figure = new_figure(7.2, 3.6)
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=9, color=INK)
+    half = 0.5 / max(1, T - 1)
+    top = max(float(np.percentile(history.weights, 99.8)), 1e-6)
+    shown = axes.imshow(
+        history.weights.T, cmap=SLICE, norm=PowerNorm(CONTRAST, 0, top), origin="lower", aspect="auto",
+        interpolation="nearest", extent=(-half, 1 + half, 0, B),
+    )  # fmt: skip
+    axes.axvline(history.view.time, color="#7ff0c8", linewidth=0.9)
+    ticks = depth_ticks(history.edges[0], history.edges[-1], 6)
+    axes.set_yticks(_places(ticks, history.edges), [f"{z:g}" for z in ticks])
+    axes.set_xlabel("time")
+    axes.set_ylabel("depth (scene units)")
+    figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02).set_label("weight per bin")
+    save(figure, path)
 
 
 # ---------------------------------------------------------------------------------------------------- rows

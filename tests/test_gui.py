@@ -107,6 +107,8 @@ def test_a_ray_from_a_training_camera_is_compared_with_the_known_depth(app: App)
     app.click("picture", 0.5, 0.5)
     app.until(lambda s: "ray" in s and s["ray"]["target"] is not None)
     assert "E|t-D|" in app.ask("value", tag="ray_numbers")
+    app.until(lambda s: s["events"].get("PickedThroughTime"))
+    assert max(app.ask("value", tag="time_series")[0]) == 1
 
 
 def test_a_map_shows_how_the_weights_along_rays_spread(app: App, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def test_the_distortion_is_inspected_from_the_command_line(bent: Path, tmp_path:
         (["--camera", "0", "--row", "999"], "row 999 lies outside"),
         (["--camera", "0", "--row", "1", "--map", "modes", "--plot", "a.png"], "draws one thing"),
         (["--camera", "0", "--row", "1", "--csv", "a.csv"], "the table is a ray's"),
+        (["--camera", "0", "--row", "1", "--through-time", "a.png"], "follows a ray"),
         (["--distortion", "a.png", "--against-time", "0"], "compares rays"),
         (["--camera", "0", "--row", "1", "--against-time", "3"], "--against-time 3: give a time"),
     ],
@@ -90,6 +91,16 @@ def test_a_ray_is_compared_with_itself_at_another_time_and_in_another_run(bent: 
     assert iio.imread(picture).shape[0] == 2 * iio.imread(tmp_path / "one.png").shape[0]
     same = looked(bent, tmp_path, "--pixel", "20,15", "--against", str(bent))
     assert same["ray"] == same["against"]
+
+
+def test_a_ray_is_followed_through_time(bent: Path, tmp_path: Path) -> None:
+    ray = looked(bent, tmp_path, "--pixel", "20,15", "--through-time", str(tmp_path / "t.png"))
+    history = ray["through_time"]
+    weights = np.array(history["weights"])
+    assert weights.shape == (len(history["times"]), len(history["edges"]) - 1)
+    assert history["times"][0] == 0 and history["times"][-1] == 1
+    assert weights[0].sum() == pytest.approx(ray["opacity"], abs=1e-3)  # the ray that was picked is the first
+    assert iio.imread(tmp_path / "t.png").std() > 5
 
 
 def test_a_row_is_seen_from_above(bent: Path, tmp_path: Path) -> None:

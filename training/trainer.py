@@ -32,6 +32,8 @@ from training.data.generated import GeneratedViews
 from training.depth_term import depth_term, depth_wanted
 from training.generated_term import GeneratedTerm
 
+MOST_INSTANTS = 48
+"""Instants of a ray through time."""
 Slices = dict[Quantity, NDArray[np.float64]]
 
 
@@ -44,6 +46,19 @@ class StepReport:
     loss: float
     psnr: float
     size: int
+
+
+@dataclass(frozen=True)
+class RayThroughTime:
+    """The weights along one pixel's ray over the clip. ``times``: (T,) in [0, 1]. ``edges``: (B + 1,) depths, scene
+    units, evenly in disparity. ``weights``: (T, B) per bin. ``step``: of training, when it began to be read."""
+
+    view: View
+    pixel: tuple[int, int]
+    times: NDArray[np.float64]
+    edges: Edges
+    weights: NDArray[np.float64]
+    step: int
 
 
 class Trainer(ABC):
@@ -122,6 +137,17 @@ class Trainer(ABC):
         if known is None or not np.isfinite(target := float(known[pixel[1], pixel[0]])):
             return ray
         return replace(ray, target_depth=target)
+
+    def ray_through_time(self, view: View, pixel: tuple[int, int], bins: int = 64) -> Iterator[RayThroughTime | None]:
+        """How the weights along a pixel's ray change over the clip, for a camera that stays where it is: None after
+        each instant, at last the whole. ValueError when the pixel lies outside the image."""
+        edges = depth_edges(self.dataset.near, self.dataset.far, bins)
+        times = np.linspace(0, 1, min(MOST_INSTANTS, max(2, self.dataset.frame_count)))
+        step, rows = self.done, []
+        for time in times:
+            rows.append(ray_distribution(self.scene, replace(view, time=float(time)), pixel).histogram(edges))
+            yield None
+        yield RayThroughTime(view, pixel, times, edges, np.stack(rows), step)
 
     def sampled_depths(self, ray: RayDistribution) -> NDArray[np.float64]:
         """(K,) depths drawn from a ray by Gumbel softmax with the run's number of samples and present temperature,

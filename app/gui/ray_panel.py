@@ -10,11 +10,13 @@ from app.gui import theme
 from renderer import ray_maps
 from renderer.rays import RayDistribution
 from renderer.weights import depth_edges
+from training.trainer import RayThroughTime
 
 MOST_STEMS = 400
 """Contributions that are drawn; the strongest ones."""
 BINS = 64
 """Of depth, in which modes are counted."""
+DEPTH_TICKS = 5
 LINES = (("expected", theme.AMBER), ("median", theme.GREEN), ("target", theme.TEXT))
 STEMS = (("static", theme.STATIC), ("dynamic", theme.DYNAMIC), ("weight", theme.ACCENT))
 
@@ -24,6 +26,7 @@ class RayPanel:
 
     def __init__(self) -> None:
         self.ray: RayDistribution | None = None
+        self._now = -1.0
 
     def build(self) -> None:
         """The section, in the current container."""
@@ -49,6 +52,45 @@ class RayPanel:
             for name, color in (*STEMS, *LINES, ("samples", theme.MUTED), ("light", theme.MUTED)):
                 dpg.bind_item_theme(f"{name}_series", theme.series_theme(color))
             dpg.add_text("", tag="ray_numbers", color=theme.MUTED)
+            with dpg.plot(height=150, width=-1, no_menus=True, tag="time_plot", show=False, no_mouse_pos=True):
+                dpg.add_plot_axis(dpg.mvXAxis, label="the same ray through time", tag="time_x")
+                with dpg.plot_axis(dpg.mvYAxis, label="depth", tag="time_y"):
+                    dpg.add_heat_series([0.0], 1, 1, format="", tag="time_series")
+                    dpg.add_inf_line_series([], label="##now", tag="now_series")
+            dpg.bind_item_theme("now_series", theme.series_theme(theme.AMBER))
+            dpg.bind_colormap("time_plot", dpg.mvPlotColormap_Viridis)
+
+    def show_through_time(self, history: RayThroughTime) -> None:
+        """Show the ray over the clip: time to the right, depth upwards, the strongest weights brightest."""
+        if self.ray is None or self.ray.pixel != history.pixel:
+            return
+        weights = history.weights.T[::-1]  # (B, T), the farthest bin on top
+        T, B = history.weights.shape
+        half = 0.5 / max(1, T - 1)
+        top = max(float(np.percentile(weights, 99.5)), 1e-6)
+        dpg.set_value("time_series", [np.sqrt(np.clip(weights / top, 0, 1)).ravel().tolist(), []])
+        dpg.configure_item(
+            "time_series",
+            rows=B,
+            cols=T,
+            scale_min=0.0,
+            scale_max=1.0,
+            bounds_min=(-half, 0.0),
+            bounds_max=(1 + half, 1.0),
+        )
+        depths = 1 / np.linspace(1 / history.edges[0], 1 / history.edges[-1], DEPTH_TICKS)
+        places = np.linspace(0, 1, DEPTH_TICKS)
+        ticks = tuple((f"{z:.3g}", float(place)) for z, place in zip(depths, places, strict=True))
+        dpg.set_axis_ticks("time_y", ticks)
+        dpg.set_axis_limits("time_x", -half, 1 + half)
+        dpg.set_axis_limits("time_y", 0, 1)
+        dpg.configure_item("time_plot", show=True)
+
+    def set_time(self, time: float) -> None:
+        """The instant that the viewport shows."""
+        if self.ray is not None and time != self._now:
+            self._now = time
+            dpg.set_value("now_series", [[time]])
 
     def show(
         self,

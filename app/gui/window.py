@@ -116,6 +116,7 @@ class Window:
                 self._call(job)
             self._layout()
             self._timeline.tick(seconds)
+            self._ray.set_time(self._timeline.time)
             self._viewport.tick(seconds, self._export.typing())
             drawing_began = time.monotonic()
             dpg.render_dearpygui_frame()
@@ -239,6 +240,8 @@ class Window:
                 self._viewport.published()
             case p.Picked():
                 self._picked(event)
+            case p.PickedThroughTime():
+                self._ray.show_through_time(event.history)
             case p.Status():
                 self._say(event.text)
             case p.Saved():
