@@ -43,7 +43,6 @@ def parts(trainer: FieldTrainer) -> dict[str, Callable[[], None]]:
     assert c.proposals is not None and c.samples is not None
     generator, shot = torch.Generator().manual_seed(0), trainer.dataset.shots[index]
     pixels = trainer._pixels(index, generator)
-    pose = trainer.cameras.pose(index, trainer.done)
     targets = trainer._targets_at(index, pixels)
 
     def marched():  # type: ignore[no-untyped-def]
