@@ -46,9 +46,8 @@ def parts(trainer: FieldTrainer) -> dict[str, Callable[[], None]]:
     targets = trainer._targets_at(index, pixels)
 
     def marched():  # type: ignore[no-untyped-def]
-        return march(
-            trainer.scene, rays_through(shot.camera, pixels, shot.time, pose), c.proposals, c.samples, generator
-        )
+        rays = rays_through(shot.camera, pixels, shot.time, trainer.cameras.pose(index, trainer.done))
+        return march(trainer.scene, rays, c.proposals, c.samples, generator)
 
     def forward() -> None:
         with torch.no_grad():
