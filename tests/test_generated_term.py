@@ -88,7 +88,7 @@ def test_a_real_view_never_meets_the_field(monkeypatch: pytest.MonkeyPatch) -> N
     calls = []
     forward = trainer.generated.field.forward
     monkeypatch.setattr(trainer.generated.field, "forward", lambda *a: calls.append(a) or forward(*a))
-    trainer._learn_from_real()
+    trainer._learn_from_real({})
     assert calls == []
     trainer.step()
     assert len(calls) == 1
@@ -151,7 +151,7 @@ def test_the_loss_of_a_real_view_is_equation_6_of_the_scene_itself() -> None:
     shot = trainer.dataset.shots[index]
     image = torch.from_numpy(render(trainer.scene.detached(), View(shot.camera, shot.time)).color)
     target = torch.from_numpy(trainer.dataset.read(index)).float() / 255
-    loss, _ = trainer._learn_from_real()
+    loss, _ = trainer._learn_from_real({})
     assert loss == pytest.approx(float(photometric_loss(image, target, 0.2)), rel=1e-4)
 
 
@@ -171,11 +171,11 @@ def test_a_batch_pulls_as_much_on_each_gaussian_as_single_pictures() -> None:
         GaussianTrainer(clip(), config(batch=n, **{"generated.batch": 0, "cameras.enabled": False})) for n in (1, 2)
     ]
     for trainer in trainers:
-        trainer._learn_from_real()
+        trainer._learn_from_real({})
     first = trainers[0]._next_shots()
     assert trainers[1]._next_shots()[0] == first[0]
     trainers[0]._next_shots = lambda: trainers[1]._next_shots()[1:]  # type: ignore[method-assign]
-    trainers[0]._learn_from_real()
+    trainers[0]._learn_from_real({})
     torch.testing.assert_close(trainers[0]._statistics.screen, trainers[1]._statistics.screen)
 
 

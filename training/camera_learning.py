@@ -6,11 +6,12 @@ together changes no picture; nothing but the anchor term (SparseCam4D, eq. 8) ho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -35,8 +36,8 @@ class LearnedCameras:
     def __init__(
         self, cameras: Sequence[Camera], config: CameraConfig, first: int, last: int, haste: float = 1.0
     ) -> None:
-        self._cameras, self.config = list(cameras), config
-        self._first, self._last, self._haste = first, last, haste
+        self._cameras = list(cameras)
+        self.reconfigure(config, first, last, haste)
         self._w2c = torch.from_numpy(np.stack([c.world_to_camera for c in cameras]))  # (C, 4, 4)
         if config.form == "quaternion":
             wxyz = Rotation.from_matrix(self._w2c[:, :3, :3].mT.numpy()).as_quat(scalar_first=True)
@@ -45,12 +46,21 @@ class LearnedCameras:
             start = {name: torch.zeros(len(cameras), 3, dtype=torch.float64) for name in ("r", "t")}
         self._start = start
         self.parameters = {name: value.clone().requires_grad_() for name, value in start.items()}
-        rates = dict(zip(start, (config.rotation, config.translation), strict=True))
         if config.focal:
             self.parameters["log_zoom"] = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-            rates["log_zoom"] = config.focal_rate
-        self._rates = [rates[name] for name in self.parameters]
         self._adam = torch.optim.Adam([{"params": [p]} for p in self.parameters.values()], lr=0.0, eps=1e-15)
+
+    def reconfigure(self, config: CameraConfig, first: int, last: int, haste: float) -> None:
+        """Go on with other rates and steps, and another anchor."""
+        self.config, self._first, self._last, self._haste = config, first, last, haste
+
+    def moved(self) -> tuple[float, float]:
+        """How far the cameras are from where they started: means over all of them of the angle of rotation, degrees,
+        and of the distance between positions, scene units."""
+        R, centers = self._rotations_and_centers(self._start)
+        R_now, centers_now = self._rotations_and_centers({n: p.detach() for n, p in self.parameters.items()})
+        angles, distances = (R_now * R.inv()).magnitude(), np.linalg.norm(centers_now - centers, axis=1)
+        return float(np.degrees(angles).mean()), float(distances.mean())
 
     def moving(self, step: int) -> bool:
         """Whether the cameras are learned at a step of the run."""
@@ -77,7 +87,9 @@ class LearnedCameras:
         """One update, with rates that fall log-linearly until the end of the learning."""
         begin = self._first if self.config.falls_from == "start" else 0
         fall = FALL ** -min(1.0, max(0, step - begin) / max(1, self._last - begin))
-        for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
+        rates = {"log_zoom": self.config.focal_rate}
+        rates |= dict(zip(self._start, (self.config.rotation, self.config.translation), strict=True))
+        for group, rate in zip(self._adam.param_groups, (rates[name] for name in self.parameters), strict=True):
             group["lr"] = rate * self._haste * fall
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
@@ -121,6 +133,15 @@ class LearnedCameras:
             kept = {k.removeprefix(name + "."): v.clone() for k, v in state.items() if k.startswith(name + ".")}
             if kept:
                 self._adam.state[leaf] = kept
+
+    def _rotations_and_centers(self, values: Mapping[str, Tensor]) -> tuple[Rotation, NDArray[np.float64]]:
+        """Camera-to-world rotations and positions (C, 3) of all cameras with these values of the parameters."""
+        if self.config.form == "quaternion":
+            R = Rotation.from_quat(values["q"].numpy(), scalar_first=True)
+            return R, -R.apply(values["T"].numpy())
+        R, stated = Rotation.from_rotvec(values["r"].numpy()), self._w2c.numpy()
+        c2w = Rotation.from_matrix(np.ascontiguousarray(stated[:, :3, :3].transpose(0, 2, 1)))
+        return R * c2w, R.apply(-c2w.apply(stated[:, :3, 3])) + values["t"].numpy()
 
     def _pose(self, index: int) -> Tensor:
         """(4, 4) world-to-camera, float64, differentiable."""

@@ -69,8 +69,8 @@ def read_json(path: Path) -> Any:
 
 
 def save_checkpoint(run: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
-    """Write a checkpoint; older ones than the last ``keep`` are removed. Returns its folder."""
-    folder = run / "checkpoints" / f"step-{checkpoint.step:06d}"
+    """Write a checkpoint; older ones than the last ``keep`` are removed, none where that is 0. Returns its folder."""
+    folder = checkpoint_folder(run, checkpoint.step)
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -84,15 +84,25 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
     write_json(temporary / "state.json", state)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(temporary, folder)
-    for old in checkpoint_folders(run)[:-keep]:
+    for old in checkpoint_folders(run)[:-keep] if keep else ():
         shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def checkpoint_folder(run: Path, step: int) -> Path:
+    """Where the checkpoint of a step is, if there is one."""
+    return run / "checkpoints" / f"step-{step:06d}"
 
 
 def checkpoint_folders(run: Path) -> list[Path]:
     """Complete checkpoints of a run, oldest first."""
     folders = [p for p in (run / "checkpoints").glob("step-*") if STEP_NAME.search(p.name)]
     return sorted(folders, key=lambda p: int(p.name.removeprefix("step-")))
+
+
+def checkpoint_steps(run: Path) -> list[int]:
+    """Steps of the complete checkpoints of a run, oldest first."""
+    return [int(folder.name.removeprefix("step-")) for folder in checkpoint_folders(run)]
 
 
 def is_run(path: Path) -> bool:
@@ -121,15 +131,12 @@ def load_checkpoint(run: Path, with_training: bool = True, step: int | None = No
 
 
 def _folder_at(run: Path, step: int | None) -> Path:
-    folders = checkpoint_folders(run)
-    if not folders:
+    steps = checkpoint_steps(run)
+    if not steps:
         raise InputError(f"{run}: no checkpoint in this run; train it with dynview train DATA --out {run}")
-    if step is None:
-        return folders[-1]
-    by_step = {int(folder.name.removeprefix("step-")): folder for folder in folders}
-    if step not in by_step:
-        raise InputError(f"{run}: no checkpoint of step {step}; give one of {', '.join(map(str, by_step))}")
-    return by_step[step]
+    if step is not None and step not in steps:
+        raise InputError(f"{run}: no checkpoint of step {step}; give one of {', '.join(map(str, steps))}")
+    return checkpoint_folder(run, steps[-1] if step is None else step)
 
 
 def _parts_of(scene: Scene) -> tuple[Mapping[str, Tensor], dict[str, Any]]:

@@ -30,9 +30,18 @@ class ClipCameras:
         self._real = [cameras[k] for k in range(len(cameras))]
         self.learned: LearnedCameras | None = None
         if config.cameras.enabled:
-            first, last = config.scaled(config.cameras.start), config.scaled(config.cameras.stop)
             everyone = [*self._real, *(virtual.cameras if virtual else [])]
-            self.learned = LearnedCameras(everyone, config.cameras, first, last, config.haste)
+            self.learned = LearnedCameras(everyone, config.cameras, *_schedule(config))
+
+    def reconfigure(self, config: TrainConfig) -> None:
+        """Go on with other rates and steps, and another anchor."""
+        if self.learned is not None:
+            self.learned.reconfigure(config.cameras, *_schedule(config))
+
+    def moved(self) -> tuple[float, float] | None:
+        """How far learned cameras, virtual ones among them, are from where they started: mean rotation in degrees, mean
+        distance in scene units. None where they are not learned."""
+        return None if self.learned is None else self.learned.moved()
 
     def pose(self, index: int, step: int) -> Tensor:
         """(4, 4) world-to-camera of a training shot; it requires a gradient while the cameras are learned."""
@@ -104,6 +113,11 @@ class ClipCameras:
 
     def _anchor(self, place: int, step: int) -> Tensor | float:
         return self.learned.anchor(place) if self.learned is not None and self.learned.moving(step) else 0.0
+
+
+def _schedule(config: TrainConfig) -> tuple[int, int, float]:
+    """Steps of the run between which cameras move, and how much longer they are than published."""
+    return config.scaled(config.cameras.start), config.scaled(config.cameras.stop), config.haste
 
 
 def _stated(camera: Camera) -> Tensor:

@@ -27,6 +27,10 @@ LEAST_RATE = 0.05
 """Share of the first learning rates that is left at the end (cosine)."""
 WARM_UP = 0.01
 """Share of the run over which the rates rise."""
+WARM_UP_AT_ZERO = 1e-4
+"""Share of the run at which they seem to be before the first step: a rate of zero would teach nothing."""
+HARD_SHARE = 1 / 12
+"""Share of the run in which what moves gets more rays, as released (25,000 of 300,000)."""
 
 
 def first_field(dataset: Dataset, config: TrainConfig) -> RadianceField:
@@ -83,16 +87,20 @@ class RadianceOptimizer:
     """Adam over a radiance field, with rates that rise for a hundredth of the run and then fall along a cosine."""
 
     def __init__(self, field: RadianceField, config: FieldConfig) -> None:
-        self._rates = (config.plane_rate, config.layer_rate)
+        self.reconfigure(config)
         self.names = {name: p for name, p in field.named_parameters()}
         groups = [{"params": field.plane_parameters()}, {"params": field.layer_parameters()}]
         self._adam = torch.optim.Adam(groups, lr=0.0, eps=1e-15, fused=True)
+
+    def reconfigure(self, config: FieldConfig) -> None:
+        """Go on with other rates."""
+        self._rates = (config.plane_rate, config.layer_rate)
 
     def step(self, progress: float) -> None:
         """One update and fresh gradients; ``progress`` in [0, 1] is the share of the run that is done."""
         fall = LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
         for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
-            group["lr"] = rate * fall * min(1.0, (progress + 1e-4) / WARM_UP)
+            group["lr"] = rate * fall * min(1.0, (progress + WARM_UP_AT_ZERO) / WARM_UP)
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
 

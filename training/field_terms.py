@@ -13,6 +13,7 @@ from torch import Tensor
 from renderer.camera import Camera
 from renderer.field.march import Marched, weights_of
 from renderer.field.model import DynamicValues, RadianceField, density
+from training.config import TrainConfig
 from training.ddr_config import TermsConfig
 from training.ray_losses import entropy, interlevel_loss
 
@@ -110,6 +111,11 @@ class SceneTerms:
         if c.hidden:
             total = total + c.hidden * m.dynamic.hidden.mean()
         return total
+
+
+def scene_terms(config: TrainConfig) -> SceneTerms:
+    """The terms of a run."""
+    return SceneTerms(config.terms, config.scaled(config.terms.decay) if config.terms.decay else 0)
 
 
 def decay(step: int, steps_per_decay: int) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from renderer.field.draw import coarse_field, field_frames
@@ -15,15 +17,14 @@ from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.depth_term import SeenRays, depth_term, with_known
-from training.field_scene import RadianceOptimizer, first_field
-from training.field_terms import Neighbour, RayTargets, SceneTerms
+from training.facts import StepReport, add_part
+from training.field_scene import HARD_SHARE, RadianceOptimizer, first_field
+from training.field_terms import Neighbour, RayTargets, scene_terms
 from training.plane_penalties import curvature, distance_to_one, total_variation
-from training.trainer import StepReport, Trainer, other_data, to_db
+from training.trainer import Trainer, other_data
 
 DRAW_PIXELS = 12_000
 """Most pixels of a picture that is drawn between two steps."""
-HARD_SHARE = 1 / 12
-"""Share of the run in which what moves gets more rays, as released (25,000 of 300,000)."""
 
 
 class FieldTrainer(Trainer):
@@ -39,8 +40,7 @@ class FieldTrainer(Trainer):
             raise other_data(self.done)
         self._field = field
         self.optimizer = RadianceOptimizer(field, config.field)
-        self._terms = SceneTerms(config.terms, config.scaled(config.terms.decay) if config.terms.decay else 0)
-        self._depth = depth_term(config)
+        self._terms, self._depth = scene_terms(config), depth_term(config)
         self._by_frame = {(dataset.shots[i].camera_name, dataset.shots[i].frame): i for i in self._train}
         if checkpoint:
             try:
@@ -57,23 +57,37 @@ class FieldTrainer(Trainer):
     def step(self) -> StepReport:
         """One update of the field, and while they are learned of the cameras."""
         loss, error = 0.0, 0.0
+        parts: dict[str, float] = {}
         for index in self._next_shots():
             generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.done * self.batch + index)
             pixels = self._pixels(index, generator)
             m = self._marched(index, pixels, generator)
             targets = self._targets_at(index, pixels)
-            total = self._terms.photometric(m, targets) + self._terms.parts(m) + self._depths(index, pixels, m, targets)
-            neighbour = self._neighbour(index, pixels, generator)
-            if neighbour is not None:
-                total = total + self._terms.motion(self._field, m, targets, neighbour, self.done)
-            total = total + self.cameras.anchor(index, self.done) + self._planes()
+            terms: dict[str, Tensor | float] = {
+                "photometric": self._terms.photometric(m, targets),
+                "depth": self._depths(index, pixels, m, targets),
+                "motion": self._motion(index, pixels, m, targets, generator),
+                "regularisers": self._terms.parts(m) + self._planes(),
+                "cameras": self.cameras.anchor(index, self.done),
+            }
+            total = torch.zeros(())
+            for value in terms.values():
+                total = total + value
             (total / self.batch).backward()
+            for name, value in terms.items():
+                add_part(parts, name, value, 1 / self.batch)
             loss += total.item() / self.batch
             error += (m.color().detach() - targets.color).square().mean().item() / self.batch
         self.optimizer.step(self.done / self.steps)
         self.cameras.step(self.done)
         self.done += 1
-        return StepReport(self.done, loss, to_db(error), self._field.size)
+        return self._reported(loss, error, self._field.size, parts)
+
+    def reconfigure(self, config: TrainConfig) -> None:
+        """As :meth:`Trainer.reconfigure`."""
+        super().reconfigure(config)
+        self.optimizer.reconfigure(config.field)
+        self._terms, self._depth = scene_terms(config), depth_term(config)
 
     def checkpoint(self) -> Checkpoint:
         """What is needed to go on as if nothing had happened."""
@@ -89,6 +103,12 @@ class FieldTrainer(Trainer):
         if view.overlay or view.camera.width * view.camera.height <= DRAW_PIXELS:
             return None
         return field_frames(self._field, view, self.done)
+
+    def _speed(self, view: View) -> NDArray[np.float32] | None:
+        """None as well where no scene flow is learned."""
+        terms = self.config.terms
+        learned = self._field.frames > 1 and (terms.warped > 0 or terms.flow > 0)
+        return super()._speed(view) if learned else None
 
     # -------------------------------------------------------------------------------------------- details
 
@@ -135,6 +155,13 @@ class FieldTrainer(Trainer):
         )
         sigma = {p: density(getattr(m, p).raw).view_as(m.samples.s) for p in ("dynamic", "static")}
         return self._depth(seen, self.done) + self._depth.empty_space(sigma, seen, targets.moving, self.done)
+
+    def _motion(
+        self, index: int, pixels: Tensor, m: Marched, targets: RayTargets, generator: torch.Generator
+    ) -> Tensor | float:
+        """What is asked together with a neighbouring frame, where there is one."""
+        neighbour = self._neighbour(index, pixels, generator)
+        return 0.0 if neighbour is None else self._terms.motion(self._field, m, targets, neighbour, self.done)
 
     def _neighbour(self, index: int, pixels: Tensor, generator: torch.Generator) -> Neighbour | None:
         """The frame before or after, by chance; None where the clip has neither."""

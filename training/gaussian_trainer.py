@@ -18,6 +18,7 @@ from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.images import as_target
 from training.densify import DensityStatistics, densify, reset_opacities
+from training.facts import StepReport, add_part
 from training.field_scene import scene_space
 from training.gaussian_depth import GaussianDepth
 from training.generated_term import GeneratedTerm, first_box
@@ -25,7 +26,7 @@ from training.initialise import initial_gaussians, scene_extent
 from training.losses import motion_loss, photometric_loss, rigid_loss
 from training.optimizer import GaussianOptimizer
 from training.overlay import UNITS, distortion_overlay
-from training.trainer import StepReport, Trainer, other_data, to_db
+from training.trainer import Overlay, Trainer, other_data
 
 
 class GaussianTrainer(Trainer):
@@ -43,7 +44,7 @@ class GaussianTrainer(Trainer):
             raise other_data(self.done)
         self.optimizer = GaussianOptimizer(gaussians, config.rates, self.extent)
         self._statistics = DensityStatistics.empty(len(gaussians), gaussians.positions.device)
-        self._depth = GaussianDepth(self.targets, scene_space(dataset, config.field), config)
+        self._depth = self._depth_terms()
         if virtual is not None:
             self.generated = GeneratedTerm(virtual, config, first_box(gaussians), dataset.frame_count, self.extent)
         if checkpoint:
@@ -57,12 +58,13 @@ class GaussianTrainer(Trainer):
     def step(self) -> StepReport:
         """One update of the scene, and while they are learned of the cameras and the distortion field."""
         self._raise_sh_level()
-        loss, error = self._learn_from_real()
+        parts: dict[str, float] = {}
+        loss, error = self._learn_from_real(parts)
         if self.scene.times.grad is not None:
             self._statistics.observe_time(self.scene.times.grad)
         if self.generated is not None:
-            loss += self.generated.learn(self.scene, self.cameras, self.done)
-        loss += self._regularise()
+            loss += self.generated.learn(self.scene, self.cameras, self.done, parts)
+        loss += self._regularise(parts)
 
         self.optimizer.step(self.done / self.steps)
         if self.generated is not None:
@@ -70,7 +72,13 @@ class GaussianTrainer(Trainer):
         self.cameras.step(self.done)
         self.done += 1
         self._control_density()
-        return StepReport(self.done, loss, to_db(error), len(self.scene))
+        return self._reported(loss, error, len(self.scene), parts)
+
+    def reconfigure(self, config: TrainConfig) -> None:
+        """As :meth:`Trainer.reconfigure`."""
+        super().reconfigure(config)
+        self.optimizer.rates = config.rates
+        self._depth = self._depth_terms()
 
     def checkpoint(self) -> Checkpoint:
         """What is needed to go on as if nothing had happened."""
@@ -85,21 +93,25 @@ class GaussianTrainer(Trainer):
             cameras=self.cameras.state(),
         )
 
-    def _drawn(self, view: View) -> Frame:
-        """The view of the scene as it is now; "distortion/HEAD" is where the generated views of virtual camera
+    def _overlay(self, view: View, frame: Frame) -> Overlay | None:
+        """Besides what every trainer knows: "distortion/HEAD" is where the generated views of virtual camera
         ``view.pose`` disagree with the scene, and None before the field is on."""
-        frame = super()._drawn(view)
         kind, _, head = view.overlay.partition("/")
+        if kind != "distortion":
+            return super()._overlay(view, frame)
         term = self.generated
-        if kind != "distortion" or term is None or term.field is None or not term.shows(self.done):
-            return frame
+        if term is None or term.field is None or not term.shows(self.done):
+            return None
         s = term.views.pose_coordinate(view.pose)
         overlay = distortion_overlay(self.scene, term.field, view.camera, view.time, s, head)  # type: ignore[arg-type]
-        return replace(frame, overlay=overlay, overlay_unit=UNITS[head])  # type: ignore[index]
+        return overlay, UNITS[head]  # type: ignore[index]
 
     # -------------------------------------------------------------------------------------------- details
 
-    def _learn_from_real(self) -> tuple[float, float]:
+    def _depth_terms(self) -> GaussianDepth:
+        return GaussianDepth(self.targets, scene_space(self.dataset, self.config.field), self.config)
+
+    def _learn_from_real(self, parts: dict[str, float]) -> tuple[float, float]:
         """Add the gradients of the real pictures' loss, which alone drive densification; loss and squared error."""
         total, error = 0.0, 0.0
         for index in self._next_shots():
@@ -112,10 +124,13 @@ class GaussianTrainer(Trainer):
             seen = magnified(pose, self.cameras.zoom(self.done))
             image = splat(instant.splats, shot.camera, pose=seen, screen_offsets=offsets, depth_target=known)
 
-            loss = photometric_loss(image.color, target, self.config.loss.dssim)
-            loss = loss + self.cameras.anchor(index, self.done)
-            loss = loss + self._depth.loss(instant.splats, shot.camera, seen, image, index, self.done)
+            photometric = photometric_loss(image.color, target, self.config.loss.dssim)
+            anchor = self.cameras.anchor(index, self.done)
+            depth = self._depth.loss(instant.splats, shot.camera, seen, image, index, self.done)
+            loss = photometric + anchor + depth
             (loss / self.batch).backward()
+            for name, value in (("photometric", photometric), ("cameras", anchor), ("depth", depth)):
+                add_part(parts, name, value, 1 / self.batch)
 
             if offsets.grad is not None:  # a picture pulls as much in a batch as alone
                 self._statistics.observe(instant.ids, self.batch * offsets.grad, image.radii, shot.camera)
@@ -123,7 +138,7 @@ class GaussianTrainer(Trainer):
             error += (image.color.detach().clamp(0, 1) - target).square().mean().item() / self.batch
         return total, error
 
-    def _regularise(self) -> float:
+    def _regularise(self, parts: dict[str, float]) -> float:
         """Add the gradients of what is asked of the scene itself."""
         weights, total = self.config.loss, torch.zeros(())
         if weights.rigid:
@@ -132,6 +147,7 @@ class GaussianTrainer(Trainer):
             total = total + weights.motion * motion_loss(self.scene)
         if total.requires_grad:
             total.backward()
+            add_part(parts, "regularisers", total)
         return total.item()
 
     def _raise_sh_level(self) -> None:

@@ -18,6 +18,7 @@ from training.config import TrainConfig
 from training.data.generated import GeneratedViews
 from training.data.images import as_target
 from training.distortion import Deltas, DistortionField
+from training.facts import add_part
 from training.optimizer import FieldOptimizer
 from training.perceptual import Perceptual
 
@@ -40,10 +41,13 @@ class GeneratedTerm:
             self.field = DistortionField(config.distortion, box, frames, len(views.cameras), config.seed)
             self._optimizer = FieldOptimizer(self.field, config.distortion, extent, config.haste)
 
-    def learn(self, gaussians: Gaussians, cameras: ClipCameras, step: int) -> float:
+    def learn(
+        self, gaussians: Gaussians, cameras: ClipCameras, step: int, parts: dict[str, float] | None = None
+    ) -> float:
         """Add the gradients of a step's generated pictures (eq. 7), their cameras' anchors and the field's penalties;
-        the loss."""
+        the loss, whose parts are added to ``parts``."""
         c, total = self._config.generated, 0.0
+        parts = {} if parts is None else parts
         if self.field is not None:
             self.field.requires_grad_(self._learns(step))
         for index in self._next(step):
@@ -52,11 +56,14 @@ class GeneratedTerm:
             if self.field is not None and self.is_on(step):
                 scene, deltas = self.field.distorted(gaussians, frame.time, self.views.pose_coordinate(frame.pose))
             image = self._draw(scene, index, cameras.virtual_pose(frame.pose, step), cameras.zoom(step))
-            loss = c.l1 * (image.color - target).abs().mean() + c.perceptual * self.perceptual.loss(image.color, target)
-            loss = loss + cameras.virtual_anchor(frame.pose, step)
+            like = c.l1 * (image.color - target).abs().mean() + c.perceptual * self.perceptual.loss(image.color, target)
+            anchor, penalties = cameras.virtual_anchor(frame.pose, step), torch.zeros(())
             if self.field is not None and self._learns(step):
-                loss = loss + self.field.regularisers(frame.time) + self.field.shrinkage(deltas)
+                penalties = self.field.regularisers(frame.time) + self.field.shrinkage(deltas)
+            loss = like + anchor + penalties
             (loss / c.batch).backward()
+            for name, value in (("generated", like), ("cameras", anchor), ("distortion", penalties)):
+                add_part(parts, name, value, 1 / c.batch)
             total += loss.item() / c.batch
         return total
 
@@ -64,6 +71,13 @@ class GeneratedTerm:
         frame = self.views.frames[index]
         instant = slice_at(scene, frame.time, camera_center(pose))
         return splat(instant.splats, self.views.cameras[frame.pose], pose=magnified(pose, zoom))
+
+    def reconfigure(self, config: TrainConfig) -> None:
+        """Go on with other weights, rates and steps."""
+        self._config = config
+        if self.field is not None:
+            self.field.config = config.distortion
+            self._optimizer.reconfigure(config.distortion, config.haste)
 
     def update(self, step: int) -> None:
         """Adam's step of the field, while it learns."""

@@ -38,11 +38,11 @@ FIELD_FALL = 10.0
 class GaussianOptimizer:
     """Adam (eps 1e-15) with one learning rate per parameter; rows can be kept, appended and reset.
 
-    ``extent``: scene units; positions and times are learned at a rate proportional to it.
+    ``extent``: scene units; positions and times are learned at a rate proportional to it. ``rates``: may be replaced.
     """
 
     def __init__(self, gaussians: Gaussians, rates: LearningRates, extent: float) -> None:
-        self._rates, self._extent = rates, extent
+        self.rates, self._extent = rates, extent
         leaves = {name: value.detach().clone().requires_grad_() for name, value in gaussians.parameters.items()}
         self.gaussians = gaussians.with_parameters(leaves)
         groups = [
@@ -51,12 +51,12 @@ class GaussianOptimizer:
         self._adam = torch.optim.Adam(groups, eps=1e-15, fused=True)
 
     def _rate(self, name: str, progress: float) -> float:
-        rate = getattr(self._rates, RATE_OF[name])
+        rate = getattr(self.rates, RATE_OF[name])
         if name == "positions":
-            rate = math.exp((1 - progress) * math.log(rate) + progress * math.log(self._rates.position_final))
-        if name == "time_scales" and self._rates.time_scale_start is not None:
+            rate = math.exp((1 - progress) * math.log(rate) + progress * math.log(self.rates.position_final))
+        if name == "time_scales" and self.rates.time_scale_start is not None:
             fallen = min(1.0, progress / TIME_SCALE_FALL)
-            rate = math.exp((1 - fallen) * math.log(self._rates.time_scale_start) + fallen * math.log(rate))
+            rate = math.exp((1 - fallen) * math.log(self.rates.time_scale_start) + fallen * math.log(rate))
         return rate * self._extent if name in ("positions", "times") else rate
 
     def step(self, progress: float) -> None:
@@ -126,10 +126,15 @@ class FieldOptimizer:
     """Adam (eps 1e-15) over a distortion field; rates are proportional to ``extent``, scene units, and to ``haste``."""
 
     def __init__(self, field: DistortionField, config: DistortionConfig, extent: float, haste: float = 1.0) -> None:
-        planes, network = (rate * extent * haste for rate in (config.plane_rate, config.network_rate))
-        self._rates = (min(planes, MOST_PLANE_RATE), network)
+        self._extent = extent
+        self.reconfigure(config, haste)
         groups = [{"params": field.plane_parameters()}, {"params": field.network_parameters()}]
         self._adam = torch.optim.Adam(groups, lr=0.0, eps=1e-15, fused=True)
+
+    def reconfigure(self, config: DistortionConfig, haste: float) -> None:
+        """Go on with other rates."""
+        planes, network = (rate * self._extent * haste for rate in (config.plane_rate, config.network_rate))
+        self._rates = (min(planes, MOST_PLANE_RATE), network)
 
     def step(self, progress: float) -> None:
         """One update and fresh gradients; ``progress``: steps since the field's start as a share of the run."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from training.checkpoint import (
     save_checkpoint,
     write_json,
 )
-from training.config import PRESETS, TrainConfig, changes, check_values, resolved, with_changes
+from training.config import PRESETS, TrainConfig, changes, check_values, flattened, resolved, with_changes
 from training.data.dataset import Dataset
 from training.data.generated_sources import with_generated
 from training.data.loading import open_dataset
+from training.facts import StepReport
+from training.live import differing, option
 from training.perceptual import fetch_command
-from training.trainer import StepReport
 from training.trainers import make_trainer
 
 Report = Callable[[str], None]
@@ -102,22 +103,14 @@ class Run:
     @staticmethod
     def open(folder: Path, *, steps: int | None = None, report: Report = silent) -> Run:
         """Go back to a run at its newest checkpoint; ``steps`` replaces its length."""
-        description = read_json(folder / "run.json")
-        try:
-            if description["format"] != FORMAT:
-                raise InputError(f"{folder}: written by another version of dynview; train again with this one")
-            source = str(description["source"])
-            config = with_changes(PRESETS[description["method"]], description["changes"])
-            if steps is not None:
-                config = replace(config, steps=steps)
-            config = resolved(config, "cpu")
-        except (KeyError, TypeError, ValueError) as problem:
-            raise InputError(f"{folder / 'run.json'}: not understood ({problem!r}); train again") from None
+        source, config = described(folder)
+        if steps is not None:
+            config = replace(config, steps=steps)
         checkpoint = load_checkpoint(folder) if checkpoint_folders(folder) else None
         dataset = _open(source, config, report)
         run = Run(folder, source, config, dataset, checkpoint, report)
         run.begun = True
-        run._forget_metrics_after(run.trainer.done)
+        run._forget_after(run.trainer.done)
         return run
 
     def begin(self) -> None:
@@ -156,11 +149,32 @@ class Run:
         write_json(self.folder / "run.json", description)
         self.begun = True
 
+    def reconfigure(self, values: Mapping[str, object]) -> TrainConfig:
+        """Go on with other values of settings, by dotted name, that may change while a run goes on
+        (:data:`training.live.LIVE`); run.json and metrics.jsonl say so. Returns the settings from now on.
+
+        InputError, and nothing changes, for a name that does not exist or a value that cannot be.
+        """
+        try:
+            config = resolved(with_changes(self.config, dict(values)), "cpu")
+        except KeyError as unknown:
+            raise InputError(f"{option(str(unknown.args[0]))}: no such setting") from None
+        before, changed = flattened(self.config), differing(self.config, config)
+        self.trainer.reconfigure(config)
+        self.config = config
+        if changed and self.begun:
+            description = read_json(self.folder / "run.json")
+            was = {name: before[name] for name in changed}
+            history = [*description.get("history", []), {"step": self.trainer.done, "from": was, "to": changed}]
+            write_json(self.folder / "run.json", {**description, "changes": changes(config), "history": history})
+            self.log(step=self.trainer.done, changed=changed)
+        return config
+
     def step(self) -> StepReport:
         """One training step, with a line in metrics.jsonl every ten steps."""
         report = self.trainer.step()
         if report.step % LOG_EVERY == 0 or self.trainer.finished:
-            self.log(**asdict(report))
+            self.log(**vars(report))
         return report
 
     def is_due(self, interval: int) -> bool:
@@ -174,20 +188,46 @@ class Run:
 
     def save(self) -> Path:
         """Write a checkpoint of the present step."""
-        return save_checkpoint(self.folder, self.trainer.checkpoint())
+        return save_checkpoint(self.folder, self.trainer.checkpoint(), self.config.keep)
 
-    def _forget_metrics_after(self, step: int) -> None:
-        """Drop lines that a continued run will write again."""
+    def _forget_after(self, step: int) -> None:
+        """Drop what a continued run will write again. Settings that were changed later count from now on."""
         path = self.folder / "metrics.jsonl"
         if path.exists():
-            lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
-            path.write_text("".join(line + "\n" for line in lines))
+            _write_lines(path, [line for line in _lines(path) if _step_of(line) <= step])
+        description = read_json(self.folder / "run.json")
+        late = [entry for entry in description.get("history", []) if entry["step"] > step]
+        if late:
+            history = [{**entry, "step": min(step, entry["step"])} for entry in description["history"]]
+            write_json(self.folder / "run.json", {**description, "history": history})
+            for entry in late:
+                self.log(step=step, changed=entry["to"])
+
+
+def described(folder: Path) -> tuple[str, TrainConfig]:
+    """The source and the settings, resolved, of a run; InputError where its run.json is not understood."""
+    description = read_json(folder / "run.json")
+    try:
+        if description["format"] != FORMAT:
+            raise InputError(f"{folder}: written by another version of dynview; train again with this one")
+        config = with_changes(PRESETS[description["method"]], description["changes"])
+        return str(description["source"]), resolved(config, "cpu")
+    except (KeyError, TypeError, ValueError) as problem:
+        raise InputError(f"{folder / 'run.json'}: not understood ({problem!r}); train again") from None
 
 
 def _open(source: str, config: TrainConfig, report: Report) -> Dataset:
     """The clip, with generated views where the configuration learns from some."""
     dataset = open_dataset(source, config.data, report)
     return with_generated(dataset, config.data, report) if config.generated.batch else dataset
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    path.write_text("".join(line + "\n" for line in lines))
 
 
 def _step_of(line: str) -> float:

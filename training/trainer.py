@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import cv2
@@ -21,31 +21,26 @@ from renderer.field.draw import shrunk
 from renderer.rays import RayDistribution
 from renderer.scene import Scene, ray_distribution, render
 from renderer.view import Frame, View
-from renderer.weights import RAY_MAPS, Edges, Quantity, RayMap, depth_edges, ray_map, row_slices
+from renderer.weights import RAY_MAPS, Edges, Quantity, depth_edges, ray_map, row_slices
 from training import gumbel
 from training.checkpoint import Checkpoint
 from training.clip_cameras import ClipCameras
+from training.clip_pictures import ClipPictures, half_frame, nearest_shot, shot_of
 from training.clip_targets import ClipTargets
 from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.generated import GeneratedViews
 from training.depth_term import depth_term, depth_wanted
+from training.facts import StepReport, TrainingFacts, memory_taken
 from training.generated_term import GeneratedTerm
+from training.live import check_live
+from training.ray_means import mean_speed, moving_share
 
 MOST_INSTANTS = 48
 """Instants of a ray through time."""
 Slices = dict[Quantity, NDArray[np.float64]]
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """``step``: how many are done. ``psnr``: dB of the step's own real pictures or rays, before the update. ``size``:
-    of the scene, in the trainer's ``unit``."""
-
-    step: int
-    loss: float
-    psnr: float
-    size: int
+Overlay = tuple[NDArray[np.float32], str]
+"""(H, W) and the unit."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +60,9 @@ class Trainer(ABC):
     """Learns a scene from a clip, step by step. ``config`` must be resolved (:func:`training.config.resolved`).
 
     ``cameras``: those of the clip, which may be learned with the scene. ``targets``: what is known of the clip besides
-    its colours. ``generated``: what learns from generated views, where the clip comes with some and the method wants
-    them. ``unit``: what a scene's size is counted in. ``map_pixels``: most pixels of a map of the rays' weights.
+    its colours. ``pictures``: its pictures at any size. ``generated``: what learns from generated views, where the clip
+    comes with some and the method wants them. ``unit``: what a scene's size is counted in. ``map_pixels``: most pixels
+    of a map of the rays' weights.
     """
 
     unit: str
@@ -80,7 +76,9 @@ class Trainer(ABC):
         self.done = done
         self._train = dataset.indices("train")
         self.cameras = ClipCameras(dataset, config, virtual)
-        self.targets = ClipTargets(dataset, config, depths=depth_wanted(config))
+        self.targets = _clip_targets(dataset, config)
+        self.pictures = ClipPictures(dataset)
+        self._parts: Mapping[str, float] = {}
 
     @property
     @abstractmethod
@@ -100,6 +98,26 @@ class Trainer(ABC):
         """Whether all steps are done."""
         return self.done >= self.steps
 
+    def reconfigure(self, config: TrainConfig) -> None:
+        """Go on with other settings, as a trainer would that had been made with them at this step.
+
+        ``config`` must be resolved and may differ in :data:`training.live.LIVE` alone. InputError where it cannot be;
+        then nothing has changed.
+        """
+        assert config.steps is not None and config.batch is not None, "resolve the configuration first"
+        check_live(self.config, config, self.done)
+        if self.targets.source is None and depth_wanted(config):
+            self.targets = _clip_targets(self.dataset, config)
+        self.config, self.steps, self.batch = config, config.steps, config.batch
+        self.cameras.reconfigure(config)
+        if self.generated is not None:
+            self.generated.reconfigure(config)
+
+    def facts(self) -> TrainingFacts:
+        """How training stands; takes well under a millisecond."""
+        turned, shifted = self.cameras.moved() or (None, None)
+        return TrainingFacts(self.done, self._parts, turned, shifted, *memory_taken())
+
     def clip(self) -> Dataset:
         """The clip with its cameras where they are now (:meth:`ClipCameras.clip`)."""
         return self.cameras.clip()
@@ -108,22 +126,38 @@ class Trainer(ABC):
         """The view of the scene as it is now, with the overlay that it asks for, where there is such a thing.
 
         "rays/KIND" is one of :data:`renderer.weights.RAY_MAPS`, of the depth that is known of the view or else of each
-        ray's own median depth.
+        ray's own median depth. "velocity" is the mean speed along each ray and "dynamic" the share of its weight that
+        is of what moves (:mod:`training.ray_means`). "error" is the mean absolute difference to the clip's own picture,
+        where the view is that of one of its shots, within half a frame of its time.
         """
         frame = self._drawn(view)
-        kind = view.overlay.removeprefix("rays/")
-        if kind == view.overlay or kind not in RAY_MAPS:
-            return frame
-        overlay, unit = self._ray_map(view, kind)
-        return replace(frame, overlay=overlay, overlay_unit=unit)
+        found = self._overlay(view, frame)
+        return frame if found is None else replace(frame, overlay=found[0], overlay_unit=found[1])
 
     def known_depth(self, view: View) -> NDArray[np.float32] | None:
         """(H, W) depth along +z that is known where a view is that of one of the clip's shots at any size, scene units,
         NaN where none is known; None elsewhere."""
-        for index, shot in enumerate(self.clip().shots):
-            if shot.time == view.time and shot.camera.resized(view.camera.width, view.camera.height) == view.camera:
-                return self.targets.known_depth(index, view.camera.width, view.camera.height)
-        return None
+        index = self.shot_of(view)
+        if index is None or self.dataset.shots[index].time != view.time:
+            return None
+        return self.targets.known_depth(index, view.camera.width, view.camera.height)
+
+    def shot_of(self, view: View) -> int | None:
+        """The shot whose camera, where it is now, the view has, at its nearest instant
+        (:func:`training.clip_pictures.shot_of`)."""
+        return shot_of(self.clip(), view)
+
+    def nearest_shot(self, view: View) -> int:
+        """The shot that shows most nearly what a view shows (:func:`training.clip_pictures.nearest_shot`)."""
+        return nearest_shot(self.clip(), view)
+
+    def input_picture(self, index: int, width: int, height: int) -> NDArray[np.float32]:
+        """(height, width, 3) in [0, 1], read-only: the clip's own picture of a shot."""
+        return self.pictures.real(index, width, height)
+
+    def generated_picture(self, pose: int, time: float, width: int, height: int) -> NDArray[np.float32] | None:
+        """The same of the generated picture of a virtual camera at the nearest instant; None where there is none."""
+        return self.pictures.generated(pose, time, width, height)
 
     def drawn_finely(self, view: View) -> Iterator[Frame | None] | None:
         """Pieces of a finer picture than :meth:`draw` takes the time for: None after each, at last the picture. None
@@ -170,12 +204,40 @@ class Trainer(ABC):
         """The view of the scene as it is now, at a size that does not keep anybody waiting."""
         return render(self.scene, view, version=self.done)
 
-    def _ray_map(self, view: View, kind: RayMap) -> tuple[NDArray[np.float32], str]:
-        """(H, W) and the unit."""
-        near, far, small = self.dataset.near, self.dataset.far, shrunk(view, self.map_pixels)
-        values, unit = ray_map(self.scene, small, kind, near, far, self.known_depth(small))
-        size = (view.camera.width, view.camera.height)
-        return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST), np.float32), unit
+    def _overlay(self, view: View, frame: Frame) -> Overlay | None:
+        """What the view asks for besides the ``frame`` that shows it; None where there is no such thing."""
+        small = replace(shrunk(view, self.map_pixels), overlay="")
+        ray_kind = view.overlay.removeprefix("rays/")
+        if ray_kind != view.overlay and ray_kind in RAY_MAPS:
+            near, far = self.dataset.near, self.dataset.far
+            values, unit = ray_map(self.scene, small, ray_kind, near, far, self.known_depth(small))
+            return _spread(values, view), unit
+        if view.overlay == "velocity":
+            speed = self._speed(small)
+            return None if speed is None else (_spread(speed, view), "scene units / s")
+        if view.overlay == "dynamic":
+            return _spread(moving_share(self.scene, small), view), "of the weight"
+        return self._error(view, frame) if view.overlay == "error" else None
+
+    def _speed(self, view: View) -> NDArray[np.float32] | None:
+        """(H, W) :func:`training.ray_means.mean_speed`; None of a clip without a duration."""
+        return mean_speed(self.scene, view, self.dataset.duration) if self.dataset.duration > 0 else None
+
+    def _error(self, view: View, frame: Frame) -> Overlay | None:
+        """Difference of a view that is ``frame`` to the clip's picture, compared at no more pixels than that has."""
+        index = self.shot_of(view)
+        if index is None or abs(self.dataset.shots[index].time - view.time) > half_frame(self.dataset) + 1e-9:
+            return None
+        filmed = self.dataset.shots[index].camera
+        small = replace(shrunk(view, min(self.map_pixels, filmed.width * filmed.height)), overlay="")
+        color = (frame if small.camera == view.camera else self._drawn(small)).color
+        target = self.input_picture(index, small.camera.width, small.camera.height)
+        return _spread(np.abs(np.clip(color, 0, 1) - target).mean(2), view), "of full intensity"
+
+    def _reported(self, loss: float, error: float, size: int, parts: Mapping[str, float]) -> StepReport:
+        """Of the step that was just done; ``error``: mean squared, of colours in [0, 1]."""
+        self._parts = parts
+        return StepReport(self.done, loss, to_db(error), size, parts)
 
     def _next_shots(self) -> list[int]:
         """The shots of this step: every training shot once per epoch, in an order that the seed and epoch give."""
@@ -185,6 +247,23 @@ class Trainer(ABC):
             order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self._train))
             chosen.append(self._train[order[place]])
         return chosen
+
+
+def _clip_targets(dataset: Dataset, config: TrainConfig) -> ClipTargets:
+    """What is known of a clip; InputError where depths are needed and it has none."""
+    targets = ClipTargets(dataset, config, depths=depth_wanted(config))
+    if targets.source is None and depth_term(config).needs_depth:
+        raise InputError(
+            f"--depth.source {config.depth.source}: no depth files lie beside {dataset.name}; give another source, or "
+            "set the weights of the depth terms to 0"
+        )
+    return targets
+
+
+def _spread(values: NDArray[np.floating], view: View) -> NDArray[np.float32]:
+    """Values per pixel at the size of a view."""
+    size = (view.camera.width, view.camera.height)
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST), np.float32)
 
 
 def other_data(step: int) -> InputError:
