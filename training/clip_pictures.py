@@ -25,12 +25,17 @@ Picture = NDArray[np.float32]
 def shot_of(dataset: Dataset, view: View) -> int | None:
     """The shot whose camera the view has, pose and intrinsics alike at any size, and of several the nearest in time;
     None where the view is no shot's."""
-    shots = dataset.shots
+    shots, camera = dataset.shots, view.camera
     poses = np.stack([shot.camera.world_to_camera for shot in shots])  # (S, 4, 4)
-    near = np.flatnonzero(np.abs(poses - view.camera.world_to_camera).max((1, 2)) < ALIKE)
-    lens = _lens(view.camera)
-    same = [int(i) for i in near if np.abs(_lens(shots[i].camera) - lens).max() < ALIKE]
+    near = np.flatnonzero(np.abs(poses - camera.world_to_camera).max((1, 2)) < ALIKE)
+    same = [i for i in near.tolist() if same_camera(shots[i].camera, camera)]
     return min(same, key=lambda i: abs(shots[i].time - view.time), default=None)
+
+
+def same_camera(a: Camera, b: Camera) -> bool:
+    """Whether pose and intrinsics are alike, at any size."""
+    alike = np.abs(a.world_to_camera - b.world_to_camera).max() < ALIKE
+    return bool(alike and np.abs(_lens(a) - _lens(b)).max() < ALIKE)
 
 
 def nearest_shot(dataset: Dataset, view: View) -> int:
