@@ -6,16 +6,25 @@ import numpy as np
 import pytest
 import torch
 
+from renderer.errors import InputError
 from renderer.gaussians import Gaussians, gaussians_from_points
+from renderer.scene import render
 from renderer.slicing import slice_at
 from renderer.splat import splat
 from renderer.view import View
 from tests.test_generated_term import clip, config, tiny_generated
-from tests.tiny import camera_at, random_gaussians
+from tests.tiny import camera_at, random_gaussians, tiny_dataset
 from training.config import HEADS, DistortionConfig
 from training.distortion import DistortionField
 from training.gaussian_trainer import GaussianTrainer
-from training.overlay import disagreement, distortion_overlay, image_displacement, row_over_time
+from training.overlay import (
+    disagreement,
+    disagreement_pieces,
+    distortion_overlay,
+    image_displacement,
+    row_over_time,
+    time_slice,
+)
 
 CAMERA = camera_at(0.2, 80, 60)
 BOX = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
@@ -115,3 +124,51 @@ def test_a_view_gets_the_overlay_that_it_asks_for_once_the_field_is_on() -> None
     assert frame.overlay.max() == pytest.approx(0.1 * 3**0.5, rel=1e-3)
     np.testing.assert_array_equal(frame.color, trainer.draw(View(CAMERA, 0.5)).color)
     assert trainer.draw(View(CAMERA, 0.5)).overlay is None
+
+
+def test_the_matrix_grows_picture_by_picture_into_the_whole() -> None:
+    g, views = random_gaussians(40), tiny_generated(poses=3, frames=4)
+    field = constant_field(positions=[0.0, 0.3, 0.0])
+    pieces = list(disagreement_pieces(g, field, views))
+    assert [np.isfinite(p.values).sum() for p in pieces] == list(range(13))
+    assert [p.measured for p in pieces] == list(range(13)) and pieces[0].wanted == 12
+    np.testing.assert_allclose(pieces[-1].times, [0, 1 / 3, 2 / 3, 1])
+    np.testing.assert_array_equal(pieces[-1].values, disagreement(g, field, views))  # as small as they are
+    half = pieces[6].values
+    assert (np.isfinite(half).any(0)).all() and (np.isfinite(half).any(1)).all()
+
+
+def test_a_quick_matrix_is_of_small_pictures_and_of_some_instants() -> None:
+    g, views = random_gaussians(40), tiny_generated(poses=2, frames=7)
+    field = constant_field(positions=[0.0, 0.3, 0.0])
+    *_, quick = disagreement_pieces(g, field, views, most_pixels=300, most_instants=3)
+    np.testing.assert_allclose(quick.times, [0, 0.5, 1])
+    whole = disagreement(g, field, views)
+    np.testing.assert_allclose(quick.values, whole[:, [0, 3, 6]], rtol=0.1)
+    assert (quick.values != whole[:, [0, 3, 6]]).any()
+
+
+def test_a_time_slice_shows_one_row_as_generated_and_as_rendered() -> None:
+    trainer = GaussianTrainer(clip(), config())
+    views = trainer.dataset.generated
+    assert views is not None
+    *waits, found = time_slice(trainer, 1, 0.3)
+    assert waits == [None] * 4 and found is not None
+    assert (found.pose, found.row) == (1, 9)
+    np.testing.assert_allclose(found.times, [0, 1 / 3, 2 / 3, 1])
+    for k, index in enumerate(views.of_pose(1)):
+        np.testing.assert_array_equal(found.generated[k], views.read(index)[9])
+        color = render(trainer.scene, View(views.cameras[1], views.frames[index].time)).color[9]
+        np.testing.assert_allclose(found.rendered[k], np.clip(color, 0, 1) * 255, atol=0.51)
+
+
+@pytest.mark.parametrize(("pose", "share", "sentence"), [(3, 0.5, "from 0 to 2"), (0, 1.5, "between 0 and 1")])
+def test_a_time_slice_of_nothing_is_refused_at_once(pose: int, share: float, sentence: str) -> None:
+    trainer = GaussianTrainer(clip(), config())
+    with pytest.raises(InputError, match=sentence):
+        time_slice(trainer, pose, share)
+
+
+def test_a_time_slice_needs_generated_views() -> None:
+    with pytest.raises(InputError, match="no generated views"):
+        time_slice(GaussianTrainer(tiny_dataset(), config("4dgs")), 0)
