@@ -112,7 +112,7 @@ def is_run(path: Path) -> bool:
 
 def load_checkpoint(run: Path, with_training: bool = True, step: int | None = None) -> Checkpoint:
     """The newest checkpoint of a run, or that of a ``step``; InputError when there is none or it cannot be read."""
-    folder = _folder_at(run, step)
+    folder = existing_checkpoint(run, step)
     state = read_json(folder / "state.json")
     tensors = _load_tensors(folder / "scene.safetensors")
     parts: dict[str, dict[str, Tensor]] = {name: {} for name in PARTS}
@@ -130,7 +130,8 @@ def load_checkpoint(run: Path, with_training: bool = True, step: int | None = No
     return Checkpoint(step, scene, state=state, **parts)
 
 
-def _folder_at(run: Path, step: int | None) -> Path:
+def existing_checkpoint(run: Path, step: int | None = None) -> Path:
+    """The folder of the newest checkpoint, or of that of a step; InputError when it is not there."""
     steps = checkpoint_steps(run)
     if not steps:
         raise InputError(f"{run}: no checkpoint in this run; train it with dynview train DATA --out {run}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,7 +16,9 @@ from renderer.errors import InputError
 from training.checkpoint import (
     FORMAT,
     Checkpoint,
+    checkpoint_folder,
     checkpoint_folders,
+    existing_checkpoint,
     is_run,
     load_checkpoint,
     read_json,
@@ -35,6 +38,8 @@ Report = Callable[[str], None]
 
 LOG_EVERY = 10
 """Steps between two lines of metrics.jsonl."""
+UPKEEP = frozenset(("save_every", "keep", "evaluate_every"))
+"""Settings that no number of the training depends on."""
 
 
 def silent(text: str) -> None:
@@ -202,6 +207,61 @@ class Run:
             write_json(self.folder / "run.json", {**description, "history": history})
             for entry in late:
                 self.log(step=step, changed=entry["to"])
+
+
+def branch(folder: Path, step: int, to: Path | None = None) -> Path:
+    """Make a run that goes on from an older checkpoint of another run, which stays as it is. Returns its folder.
+
+    It begins with that checkpoint, what was measured until then, and the settings of that time; how often it is saved
+    and measured stays as it is now. ``to``: by default a free folder NAME-from-STEP beside the other one. InputError
+    when the checkpoint is not there, when ``to`` is, or when it cannot be written.
+    """
+    checkpoint, (_, config) = existing_checkpoint(folder, step), described(folder)
+    to = to or free_folder(folder.resolve().with_name(f"{folder.resolve().name}-from-{step}"))
+    if to.exists():
+        raise InputError(f"{to}: exists already; choose another folder")
+    description = read_json(folder / "run.json")
+    history = description.get("history", [])
+    for entry in reversed([e for e in history if e["step"] > step]):
+        config = with_changes(config, {k: v for k, v in entry["from"].items() if k not in UPKEEP})
+    description |= {
+        "changes": changes(config),
+        "history": [e for e in history if e["step"] <= step],
+        "branched": {"from": str(folder.resolve()), "step": step},
+    }
+    temporary = to.with_name(to.name + ".tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(checkpoint, checkpoint_folder(temporary, step), copy_function=_linked)
+        metrics = folder / "metrics.jsonl"
+        lines = [line for line in _lines(metrics) if _step_of(line) <= step] if metrics.exists() else []
+        _write_lines(temporary / "metrics.jsonl", lines)
+        write_json(temporary / "run.json", description)
+        os.replace(temporary, to)
+    except OSError as problem:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise InputError(f"{to}: cannot be written ({problem.strerror}); choose another folder") from None
+    return to
+
+
+def free_folder(folder: Path) -> Path:
+    """``folder``, or the first of folder-2, folder-3, ... that does not exist."""
+    candidate, k = folder, 2
+    while candidate.exists():
+        candidate, k = folder.with_name(f"{folder.name}-{k}"), k + 1
+    return candidate
+
+
+def _linked(source: str, to: str) -> None:
+    """A second name for a file of tensors, which nobody changes once it is written; a copy of any other, and where the
+    disk has no second names."""
+    if source.endswith(".safetensors"):
+        try:
+            os.link(source, to)
+            return
+        except OSError:
+            pass
+    shutil.copy2(source, to)
 
 
 def described(folder: Path) -> tuple[str, TrainConfig]:
