@@ -63,13 +63,13 @@ def still_at(gaussians: Gaussians, time: float) -> StillGaussians:
         coefficients = torch.cat([g.sh_dc, g.sh_rest], dim=1)[ids]
         folded = harmonics.fold_time(coefficients, -dt / g.time_span, g.sh_level).clone()
         folded[:, harmonics.active_coefficients(min(g.sh_level, 3)) :] = 0
-        scales, rotations = _axes(instant.splats.covariances)
+        scales, rotations = axes_of(instant.splats.covariances)
         opacities = torch.logit(instant.splats.opacities.clamp(1e-6, 1 - 1e-6))
         return StillGaussians(_float32(instant.splats.means), scales, rotations, _float32(opacities), _float32(folded))
 
 
-def _axes(covariances: Tensor) -> tuple[Array, Array]:
-    """Logarithms of the deviations (M, 3) and quaternions (M, 4) wxyz of covariances (M, 6)."""
+def axes_of(covariances: Tensor) -> tuple[Array, Array]:
+    """Natural logarithms of the deviations (M, 3) and quaternions (M, 4) wxyz of covariances (M, 6)."""
     matrices = unpack_symmetric(covariances.double()).cpu().numpy()
     values, axes = np.linalg.eigh(matrices)
     axes[np.linalg.det(axes) < 0, :, 0] *= -1
