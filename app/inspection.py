@@ -26,7 +26,7 @@ from training.checkpoint import write_json
 from training.config import HEADS, Head
 from training.data.generated import GeneratedViews
 from training.distortion import DistortionField
-from training.overlay import UNITS, disagreement, distortion_overlay, row_over_time
+from training.overlay import UNITS, disagreement, distortion_overlay, time_slice
 from training.run import Run
 
 ROW_BINS = 128
@@ -250,7 +250,7 @@ class Inspect:
             tqdm.write(f"most distorted: virtual camera {worst[0]} at instant {worst[1]}, {matrix[worst]:.4g}")
             report["matrix"] = [[float(v) for v in row] for row in matrix]
         if self.rows:
-            self._rows(run, views, pose, self.rows)
+            self._rows(run, pose, self.rows)
         return report
 
     def _overlay(
@@ -268,17 +268,12 @@ class Inspect:
         tqdm.write(f"distortion of {title}: mean {numbers['mean']:.4g}, most {numbers['max']:.4g} {UNITS[self.head]}")
         return numbers
 
-    def _rows(self, run: Run, views: GeneratedViews, pose: int, path: Path) -> None:
-        from app.video import to_uint8
-
-        indices, camera = views.of_pose(pose), views.cameras[pose]
-        row = camera.height // 2
-        generated = row_over_time(views.read, indices, row)
-        rendered = row_over_time(
-            lambda i: to_uint8(render(run.trainer.scene, View(camera, views.frames[i].time)).color), indices, row
-        )
-        plots.plot_rows(generated, rendered, path, f"Row {row} of virtual camera {pose} over time")
-        say(f"{path}: row {row} over {len(indices)} instants")
+    def _rows(self, run: Run, pose: int, path: Path) -> None:
+        *_, found = time_slice(run.trainer, pose)
+        assert found is not None
+        title = f"Row {found.row} of virtual camera {pose} over time"
+        plots.plot_rows(found.generated, found.rendered, path, title)
+        say(f"{path}: row {found.row} over {len(found.times)} instants")
 
 
 def _field_of(run: Run) -> tuple[Gaussians, DistortionField, GeneratedViews]:
