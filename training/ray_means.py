@@ -35,9 +35,8 @@ def along_rays(gaussians: Gaussians, camera: Camera, time: float, values: Tensor
     padded = values.new_zeros(len(instant.ids), 3)
     padded[:, : values.shape[1]] = values[instant.ids]
     image = splat(replace(instant.splats, colors=padded), camera)
-    seen = image.opacity > SEEN
-    mean = image.color / image.opacity.clamp(min=SEEN)[..., None] * seen[..., None]
-    return mean[..., : values.shape[1]].float().cpu().numpy()
+    share = torch.where(image.opacity > SEEN, 1 / image.opacity, 0)[..., None]
+    return (image.color[..., : values.shape[1]] * share).float().cpu().numpy()
 
 
 def along_field_rays(field: RadianceField, view: View, values: Callable[[Marched], Tensor]) -> Array:
