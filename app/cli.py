@@ -15,19 +15,25 @@ from tqdm import tqdm
 from app.bench import Bench
 from app.command_line import parsed, preset_asked_for
 from app.console import JsonFile, open_run, say
-from app.engine import home_camera
 from app.export import Export
+from app.export_jobs import exported
+from app.export_plans import Quality, VideoExport
 from app.generate import Generate
 from app.inspection import Inspect
 from app.memory import keep_freed_memory
+from app.painter import Painter
+from app.protocol import ExportProgress
 from app.ray_plots import plot_rays
+from app.session import home_camera
+from app.shades import check_shade, shade_of
 from app.subjects import ray_report, subject_of
-from app.tours import novel_path, through_inputs
-from app.video import VideoWriter, to_uint8
+from app.tours import PRESETS as TOURS
+from app.tours import Stage, novel_path, through_inputs
+from app.video import open_writer
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.paths import focus_point, load_path
-from renderer.scene import describe, render, size_of
+from renderer.scene import describe, size_of
 from renderer.view import View
 from training.checkpoint import write_json
 from training.config import PRESETS, TrainConfig
@@ -91,6 +97,17 @@ class Evaluate:
             write_json(self.report_to, report)
 
 
+PATHS = {
+    "orbit": "",
+    "input": "",
+    "spiral": "Spiral",
+    "dolly": "Dolly",
+    "bullet": "Bullet Time",
+    "fixed": "Fixed Camera",
+}
+"""What --path takes besides files, with the title of the preset where it is one."""
+
+
 @dataclass(frozen=True)
 class Render:
     """Write a video of a run along a camera path, from the clip's beginning to its end."""
@@ -98,9 +115,19 @@ class Render:
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
     path: str = "orbit"
-    """orbit, input (through the training cameras), or a nerfstudio camera_path.json."""
+    """orbit, input (through the training cameras), spiral, dolly, bullet (time stands still), fixed (the camera does),
+    or a nerfstudio camera_path.json."""
+    time: float = 0.5
+    """Time of bullet, from 0 to 1."""
     out: Path = Path("video.mp4")
-    """The file, ending in .mp4."""
+    """The file, ending in .mp4, .webm or .gif; or a folder for numbered pictures, or FOLDER/NAME.png."""
+    quality: Quality = "good"
+    """draft is quick and small, best is large."""
+    mode: str = "colour"
+    """colour, depth, opacity, normals, velocity, dynamic, error, distortion or rays; distortion/HEAD, rays/MAP say
+    which."""
+    pose: int = 0
+    """Virtual camera whose distortion is shown."""
     frames: int | None = None
     """Number of frames; four seconds at the given rate by default, for a file all of its frames."""
     fps: float | None = None
@@ -111,22 +138,30 @@ class Render:
     """Write a summary to this file."""
 
     def __call__(self) -> None:
+        shade = shade_of(self.mode, self.pose)
         run = open_run(self.run)
         views, fps = self.views(run.dataset)
-        write_video(run, views, fps, self.out)
+        plan = VideoExport(self.out, views, fps, self.quality, shade)
+        open_writer(self.out, fps)
+        check_shade(run, plan, self.mode)
+        write_video(run, plan)
         say(f"{self.out}: {len(views)} frames at {fps:g} frames per second")
         if self.report_to:
             write_json(self.report_to, {"file": str(self.out), "frames": len(views), "fps": fps})
 
     def views(self, dataset: Dataset) -> tuple[tuple[View, ...], float]:
         """The path's views and frames per second."""
-        if self.path in ("orbit", "input"):
+        if self.path in PATHS:
             fps = self.fps or 30.0
             frames = self.frames if self.frames is not None else round(4 * fps)
             if frames < 1 or not self.scale > 0:
                 raise InputError("--frames and --scale: give numbers above zero")
-            views = path_of(dataset, self.path, frames)
+            if not 0 <= self.time <= 1:
+                raise InputError(f"--time {self.time:g}: give the time of bullet as a number from 0 to 1")
+            views = path_of(dataset, self.path, frames, self.time)
             return tuple(replace(v, camera=_scaled(v.camera, self.scale)) for v in views), fps
+        if not Path(self.path).exists():
+            raise InputError(f"--path {self.path}: no such file; give one or {', '.join(PATHS)}")
         views, fps = load_path(Path(self.path), dataset.shots[0].camera.near)
         if self.frames is not None:
             views = tuple(views[round(k * (len(views) - 1) / max(1, self.frames - 1))] for k in range(self.frames))
@@ -156,7 +191,7 @@ class Demo:
         report = evaluate(run, train_views=30)
         write_json(self.out / "metrics.json", report)
         (self.out / "metrics.txt").write_text(score_table(report) + "\n")
-        write_video(run, path_of(run.dataset, "orbit", 120), 30.0, self.out / "orbit.mp4")
+        write_video(run, VideoExport(self.out / "orbit.mp4", path_of(run.dataset, "orbit", 120)))
         view = View(home_camera(run.dataset), 0.5)
         pixel = (view.camera.width // 2, view.camera.height // 2)
         dataset = run.dataset
@@ -222,20 +257,25 @@ def evaluate(run: Run, train_views: int, align: bool = False) -> dict[str, objec
     return {**head, **evaluation_report(run.trainer.scene, clip, perceptual, train_views, bar)}
 
 
-def write_video(run: Run, views: Sequence[View], fps: float, path: Path) -> None:
-    """Render the views into an mp4, with a progress bar."""
-    with VideoWriter(path, fps) as writer:
-        for view in tqdm(views, unit="frame", desc="Rendering", dynamic_ncols=True):
-            writer.add(to_uint8(render(run.trainer.scene, view).color))
+def write_video(run: Run, plan: VideoExport) -> None:
+    """Render the views into a file, with a progress bar."""
+    with tqdm(total=len(plan.views), unit="frame", desc="Rendering", dynamic_ncols=True) as bar:
+        for event in exported(run, Painter(run), plan):
+            if isinstance(event, ExportProgress) and not event.cancelled:
+                bar.update(event.done - bar.n)
 
 
-def path_of(dataset: Dataset, name: str, frames: int) -> tuple[View, ...]:
-    """The novel path ("orbit") or that through the training cameras ("input")."""
+def path_of(dataset: Dataset, name: str, frames: int, time: float = 0.5) -> tuple[View, ...]:
+    """The views of a path of ``PATHS``. ``time``: at which bullet stands still."""
     if name == "input":
         return through_inputs(dataset.shots, frames)
     cameras = [dataset.shots[i].camera for i in dataset.indices("train")]
-    center = focus_point(cameras, dataset.near, dataset.far)
-    return novel_path(dataset.shots, home_camera(dataset), center.tolist(), dataset.up, frames)
+    center = focus_point(cameras, dataset.near, dataset.far).tolist()
+    home = home_camera(dataset)
+    if name == "orbit":
+        return novel_path(dataset.shots, home, center, dataset.up, frames)
+    stage = Stage(dataset.shots, home, center, dataset.up, View(home, time))
+    return TOURS[PATHS[name]](stage, 1.0).views(home.width, home.height, frames)
 
 
 def score_table(report: dict[str, object]) -> str:

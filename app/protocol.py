@@ -5,6 +5,7 @@ Everything is a frozen value. The window looks into no tensor, the engine never 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,13 +13,35 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from app.export_plans import CameraExport, GaussianExport, VideoExport
 from renderer.camera import Camera
 from renderer.gaussians import Gaussians
 from renderer.rays import RayDistribution
 from renderer.view import Frame, View
 from renderer.weights import Edges
+from training.config import Head, TrainConfig
 from training.data.dataset import Shot
+from training.overlay import TimeSlice
 from training.trainer import RayThroughTime, Slices
+
+Side = Literal["left", "right"]
+Pixel = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A picture that a person wants to see. ``of``: the scene itself, or the clip's own or the generated picture that
+    is nearest to the view. ``step``: the scene of a checkpoint; None for the scene as it is now."""
+
+    view: View
+    of: Literal["scene", "input", "generated"] = "scene"
+    step: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether training changes what it shows."""
+        return self.of == "scene" and self.step is None
+
 
 # ---------------------------------------------------------------------------------------------- commands
 
@@ -36,19 +59,83 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Draw:
-    """Draw a view. Only the newest waits: a hundred camera moves cost one render. None: nobody looks."""
+class Stop:
+    """Pause, and write a checkpoint."""
 
-    view: View | None
+
+@dataclass(frozen=True)
+class Configure:
+    """Change settings of the run while it goes on, by dotted name; only those that can change then."""
+
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw what one side of the viewport shows. Only the newest waits: a hundred camera moves cost one render. None:
+    nobody looks."""
+
+    look: Look | None
+    side: Side = "left"
 
 
 @dataclass(frozen=True)
 class Pick:
-    """Ask for the weights along the ray of a pixel (x, y) of a view; the newest wins. While training goes on it is
-    answered again with every picture."""
+    """Ask for the weights along the ray of a pixel (x, y) of a view; the newest of a ``key`` wins. While training goes
+    on it is answered again as the scene changes, until :class:`Unpick`."""
 
     view: View
-    pixel: tuple[int, int]
+    pixel: Pixel
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Unpick:
+    """Nobody looks at this ray any more."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class PickLine:
+    """Ask for the slice of weights under a line across a view, from place to place (x, y) in pixels: x along the line,
+    depth across."""
+
+    view: View
+    start: tuple[float, float]
+    end: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Publish:
+    """From now on hand over Gaussians themselves whenever they have changed, to whoever draws them without the engine;
+    views that ask for an overlay, and scenes of another kind, are still asked for with Draw."""
+
+
+@dataclass(frozen=True)
+class WatchFrames:
+    """From now on measure how much each frame of the clip moves, and again and again how well it is reproduced."""
+
+
+@dataclass(frozen=True)
+class MeasureDistortion:
+    """Measure the mean distortion of every generated frame by one head of the field."""
+
+    head: Head
+
+
+@dataclass(frozen=True)
+class SliceTime:
+    """Ask for one row of the pictures of a virtual camera over time, as generated and as the scene has it.
+    ``row``: share of the height."""
+
+    pose: int
+    row: float
+
+
+@dataclass(frozen=True)
+class ShowCameras:
+    """Ask for a small picture of what each camera of the clip saw."""
 
 
 @dataclass(frozen=True)
@@ -63,33 +150,35 @@ class Save:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a video of these views, one frame between two training steps."""
+    """Write files, a piece between two training steps; one export at a time."""
 
-    views: tuple[View, ...] = field(repr=False)
-    path: Path
-    fps: float = 30.0
+    plan: VideoExport | GaussianExport | CameraExport
 
 
 @dataclass(frozen=True)
 class CancelExport:
-    """Stop the running export and remove its unfinished file."""
+    """Stop the running export and remove its unfinished files."""
 
 
-@dataclass(frozen=True)
-class PickRow:
-    """Ask for the x-depth slices of a row of pixels of a view."""
-
-    view: View
-    row: int
-
-
-@dataclass(frozen=True)
-class Publish:
-    """From now on hand over Gaussians themselves whenever they have changed, to whoever draws them without the engine;
-    views that ask for an overlay, and scenes of another kind, are still asked for with Draw."""
-
-
-Command = Train | Pause | Draw | Pick | PickRow | Publish | Evaluate | Save | Export | CancelExport
+Command = (
+    Train
+    | Pause
+    | Stop
+    | Configure
+    | Draw
+    | Pick
+    | Unpick
+    | PickLine
+    | Publish
+    | WatchFrames
+    | MeasureDistortion
+    | SliceTime
+    | ShowCameras
+    | Evaluate
+    | Save
+    | Export
+    | CancelExport
+)
 
 # ------------------------------------------------------------------------------------------------ events
 
@@ -97,20 +186,29 @@ Command = Train | Pause | Draw | Pick | PickRow | Publish | Evaluate | Save | Ex
 @dataclass(frozen=True)
 class Opened:
     """A scene is ready to be looked at. ``home``: the camera to start from. ``center``: (3,) what to orbit around.
-    ``virtual_cameras``: of the generated views that are learned from. ``has_distortion``: whether a field bends the
-    scene for them, so that views may ask for the overlay "distortion/HEAD"."""
+    ``depths``: nearest and farthest of the scene from its cameras, scene units. ``box``: (2, 3) corners of where it
+    mostly is. ``virtual_cameras``: of the generated views that are learned from, ``generated_times`` (T,) when.
+    ``has_distortion``: whether a field bends the scene for them, so that views may ask for "distortion/HEAD".
+    ``checkpoints``: steps of those on disk."""
 
     name: str
+    source: str
     shots: tuple[Shot, ...] = field(repr=False)
     home: Camera
     center: tuple[float, float, float]
     up: tuple[float, float, float]
+    depths: tuple[float, float]
+    box: NDArray[np.float64] = field(repr=False)
     fps: float
     frame_count: int
     step: int
     steps: int
     run: Path
+    config: TrainConfig = field(repr=False)
+    model: Literal["gaussians", "field"]
+    checkpoints: tuple[int, ...] = ()
     virtual_cameras: tuple[Camera, ...] = field(default=(), repr=False)
+    generated_times: tuple[float, ...] = field(default=(), repr=False)
     has_distortion: bool = False
 
 
@@ -125,7 +223,9 @@ class Started:
 @dataclass(frozen=True)
 class Progress:
     """After a step, at most ten times a second. ``psnr``: dB of the step's own picture. ``rate``: steps per second.
-    ``eta``: seconds left."""
+    ``eta``: seconds left. ``parts``: of the loss, by name. ``turned``, ``shifted``: how far learned cameras are from
+    where they started on average, degrees and scene units; None where they are not learned. ``memory``: bytes in use.
+    ``served``: share of the engine's time that went into views and other work for the window."""
 
     step: int
     steps: int
@@ -135,13 +235,37 @@ class Progress:
     unit: str
     rate: float
     eta: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    turned: float | None = None
+    shifted: float | None = None
+    memory: int = 0
+    served: float = 0.0
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """Something that the schedule holds has happened, in words ("Camera poses freeze")."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Configured:
+    """The run's settings are these from now on."""
+
+    config: TrainConfig = field(repr=False)
+    changed: tuple[str, ...]
+    step: int
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The newest picture of the newest view."""
+    """The newest picture of the newest look on a side."""
 
     frame: Frame
+    look: Look
+    side: Side = "left"
 
 
 @dataclass(frozen=True)
@@ -155,29 +279,73 @@ class Published:
 @dataclass(frozen=True)
 class Picked:
     """The ray that was asked for, at a step of training. ``samples``: (K,) depths that the estimator of DDR draws from
-    it (:meth:`training.trainer.Trainer.sampled_depths`)."""
+    it (:meth:`training.trainer.Trainer.sampled_depths`) at ``temperature``."""
 
     ray: RayDistribution
     step: int
     samples: NDArray[np.float64]
+    temperature: float = float("nan")
+    key: str = ""
 
 
 @dataclass(frozen=True)
 class PickedThroughTime:
-    """The picked ray over the whole clip, a moment after :class:`Picked`."""
+    """A picked ray over the whole clip, a moment after :class:`Picked`."""
 
     history: RayThroughTime
+    key: str = ""
 
 
 @dataclass(frozen=True)
-class RowPicked:
-    """The row that was asked for. ``edges``: (B + 1,) depths, scene units. ``slices``: (W, B) by quantity
-    (:func:`renderer.weights.row_slices`)."""
+class LinePicked:
+    """The line that was asked for. ``edges``: (B + 1,) depths, scene units. ``slices``: (W, B) by quantity
+    (:func:`renderer.weights.row_slices`), W places along the line."""
 
-    row: PickRow
+    line: PickLine
     edges: Edges
     slices: Slices
     step: int
+
+
+@dataclass(frozen=True)
+class FrameEnergies:
+    """How much each frame of the clip's clock differs from the one before; NaN where that is not known yet."""
+
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FrameErrors:
+    """Mean absolute error of the scene at each frame of the clip's clock; NaN where it was not measured."""
+
+    values: NDArray[np.float64]
+    step: int
+
+
+@dataclass(frozen=True)
+class DistortionMeasured:
+    """(P, T) mean distortion by virtual camera and instant, in ``unit``; NaN where it is not measured yet."""
+
+    head: Head
+    matrix: NDArray[np.float32]
+    times: Sequence[float]
+    unit: str
+    step: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class TimeSliced:
+    """The rows that were asked for with :class:`SliceTime`."""
+
+    slice: TimeSlice
+
+
+@dataclass(frozen=True)
+class CamerasShown:
+    """Small pictures (h, w, 3) uint8 of what the shots saw, by their numbers."""
+
+    thumbnails: Mapping[int, NDArray[np.uint8]] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -192,19 +360,21 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint is on disk."""
+    """A checkpoint is on disk. ``checkpoints``: steps of all that are."""
 
     step: int
     path: Path
+    checkpoints: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class ExportProgress:
-    """``done`` of ``total`` frames are written; ``finished`` once the file is complete, ``cancelled`` once removed."""
+    """``done`` of ``total`` pieces are written to ``path``; ``finished`` once the files are complete, ``cancelled``
+    once what was begun is removed, because of a failure too."""
 
     done: int
     total: int
-    path: Path
+    path: Path | None = None
     finished: bool = False
     cancelled: bool = False
 
@@ -225,10 +395,12 @@ class Warned:
 
 @dataclass(frozen=True)
 class Failed:
-    """A job ended: a sentence a person can act on. ``detail`` is the traceback, for a bug report."""
+    """A job ended: a sentence a person can act on. ``detail`` is the traceback, for a bug report. ``closed``: the
+    scene could not be opened, and the engine has ended."""
 
     message: str
     detail: str = ""
+    closed: bool = False
 
 
 @dataclass(frozen=True)
@@ -249,11 +421,18 @@ Event = (
     Opened
     | Started
     | Progress
+    | Milestone
+    | Configured
     | Drawn
     | Published
     | Picked
     | PickedThroughTime
-    | RowPicked
+    | LinePicked
+    | FrameEnergies
+    | FrameErrors
+    | DistortionMeasured
+    | TimeSliced
+    | CamerasShown
     | Evaluated
     | Saved
     | ExportProgress

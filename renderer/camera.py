@@ -86,6 +86,34 @@ class Camera:
         """The same intrinsics at another pose."""
         return replace(self, world_to_camera=world_to_camera)
 
+    def zoomed(self, fov_y: float) -> Camera:
+        """The same camera with another vertical field of view, radians; the ratio of its focal lengths is kept."""
+        f = 0.5 * self.height / np.tan(0.5 * fov_y)
+        return replace(self, fx=self.fx * f / self.fy, fy=f)
+
+    def along(self, start: tuple[float, float], end: tuple[float, float]) -> tuple[Camera, int, slice]:
+        """A camera turned about its axis, of which one row of pixels lies on the line between two places (pixels) of
+        this one; that row, and the columns of it between the places. Depths along +z stay what they are.
+
+        ValueError when the places are nearer than a pixel.
+        """
+        a, b = (np.array([(x - self.cx) / self.fx, (y - self.cy) / self.fy]) for x, y in (start, end))
+        count = round(float(np.hypot(end[0] - start[0], end[1] - start[1])))
+        if count < 1:
+            raise ValueError("a line needs two places")
+        u = (b - a) / np.linalg.norm(b - a)
+        turn = np.eye(4)
+        turn[:2, :2] = [u, [-u[1], u[0]]]
+        f = count / float(np.linalg.norm(b - a))
+        corners = np.array([(x, y) for x in (0, self.width) for y in (0, self.height)], float)
+        seen = f * ((corners - [self.cx, self.cy]) / [self.fx, self.fy] - a) @ turn[:2, :2].T  # from the line's start
+        low, high = np.floor(seen.min(0)).astype(int), np.ceil(seen.max(0)).astype(int)
+        first, row = max(0, -int(low[0])), max(0, -int(low[1]))
+        origin = np.array([first, row + 0.5]) - f * turn[:2, :2] @ a
+        width, height = first + max(count, int(high[0])), row + max(1, int(high[1]))
+        camera = Camera(turn @ self.world_to_camera, f, f, origin[0], origin[1], width, height, self.near)
+        return camera, row, slice(first, first + count)
+
     def project(self, points: Matrix) -> tuple[Matrix, Matrix]:
         """World points (N, 3) to pixels (N, 2) and depths along +z (N,)."""
         local = points @ self.world_to_camera[:3, :3].T + self.world_to_camera[:3, 3]

@@ -30,6 +30,21 @@ def scene_extent(dataset: Dataset) -> float:
     return max(spread, SMALL_MOTION_SHARE * 2 / (1 / dataset.near + 1 / dataset.far))
 
 
+def scene_box(dataset: Dataset, gaussians: Gaussians | None) -> NDArray[np.float64]:
+    """(2, 3) lowest and highest corner of where a scene mostly is, scene units: 96 % of the Gaussians along each axis,
+    else what the training cameras see between the clip's near depth and its typical depth."""
+    if gaussians is not None and len(gaussians):
+        return np.percentile(gaussians.positions.detach().cpu().numpy(), (2, 98), axis=0).astype(np.float64)
+    depths = np.array([dataset.near, 2 / (1 / dataset.near + 1 / dataset.far)])
+    seen = []
+    for index in dataset.indices("train"):
+        camera = dataset.shots[index].camera
+        corners = np.array([(x, y) for x in (0, camera.width) for y in (0, camera.height)], float)
+        seen += [camera.unproject(corners, np.full(4, z)) for z in depths]
+    points = np.concatenate(seen)
+    return np.stack([points.min(0), points.max(0)])
+
+
 def initial_gaussians(dataset: Dataset, config: SceneConfig, seed: int) -> Gaussians:
     """Gaussians on the clip's points, or on points found in its pictures when it comes with none.
 

@@ -8,33 +8,33 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from matplotlib import colormaps
 from numpy.typing import NDArray
 
+from app.protocol import Look, Side
 from renderer.gaussians import Gaussians
 from renderer.gl.context import GlContext, draws_in_software
-from renderer.gl.frame_drawer import FrameDrawer, Picture
+from renderer.gl.frame_drawer import FrameDrawer
 from renderer.gl.splat_drawer import SplatDrawer
-from renderer.view import Frame, View
+from renderer.picture import Picture
+from renderer.view import Frame
 
-COLOR_MAP: NDArray[np.float32] = colormaps["viridis"](np.arange(256))[:, :3].astype(np.float32)
 Splatting = Literal["auto", "opengl", "engine"]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """Pixels for Dear PyGui: ``rgba`` (height, width, 4) float32 in [0, 1], and the picture that they show."""
+    """Pixels to show: ``rgba`` (height, width, 4) bytes, row 0 on top, and the picture that they are of."""
 
-    rgba: NDArray[np.float32]
+    rgba: NDArray[np.uint8]
     picture: Picture
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Gaussians to draw views of, as they were at a training ``step``."""
+    """Gaussians to draw views of, as they were at a training ``step``; None where there is no scene any more."""
 
-    gaussians: Gaussians
-    step: int
+    gaussians: Gaussians | None
+    step: int = 0
 
 
 class GlThread(threading.Thread):
@@ -42,18 +42,18 @@ class GlThread(threading.Thread):
 
     ``splatting``: who draws Gaussians: this thread with "opengl", the engine, or "auto": this thread unless OpenGL is
     Mesa's software renderer, which is slower at it than the processor's own kernels. ``splats``: which it came out to
-    be, None until the context is there.
+    be, None until the context is there. ``renderer``: the name of what draws.
     """
 
-    def __init__(self, context: GlContext, backdrop: tuple[float, float, float], splatting: Splatting = "auto") -> None:
+    def __init__(self, context: GlContext, splatting: Splatting = "auto") -> None:
         super().__init__(name="gl", daemon=True)
-        self._context, self._backdrop, self._splatting = context, backdrop, splatting
+        self._context, self._splatting = context, splatting
         self._condition = threading.Condition()
         self._wanted: Picture | None = None
-        self._view: View | None = None
+        self._looks: dict[Side, Look | None] = {}
         self._scene: Scene | None = None
         self._drawn: Drawing | None = None
-        self._frame: Frame | None = None
+        self._frames: dict[Side, tuple[Look, Frame]] = {}
         self._stopping = False
         self.splats: bool | None = None
         self.failure: str | None = None
@@ -64,14 +64,14 @@ class GlThread(threading.Thread):
             self._wanted = picture
             self._condition.notify()
 
-    def look(self, view: View) -> None:
-        """Ask for a view of the published scene; returns at once."""
+    def look(self, side: Side, look: Look | None) -> None:
+        """Ask for a look at the published scene, or, with None, for none on this side any more; returns at once."""
         with self._condition:
-            self._view = view
+            self._looks[side] = look
             self._condition.notify()
 
     def publish(self, scene: Scene) -> None:
-        """Draw this scene from now on, and the last view of it anew."""
+        """Draw this scene from now on, and the last looks at it anew."""
         with self._condition:
             self._scene = scene
             self._condition.notify()
@@ -82,29 +82,30 @@ class GlThread(threading.Thread):
             drawn, self._drawn = self._drawn, None
         return drawn
 
-    def take_frame(self) -> Frame | None:
-        """The newest view that was drawn since the last call."""
+    def take_frames(self) -> dict[Side, tuple[Look, Frame]]:
+        """The newest frame of each side that was drawn since the last call."""
         with self._condition:
-            frame, self._frame = self._frame, None
-        return frame
+            frames, self._frames = self._frames, {}
+        return frames
 
     def stop(self) -> None:
         """End the thread and free what it has."""
         with self._condition:
             self._stopping = True
             self._condition.notify()
-        self.join(10)
+        if self.is_alive():
+            self.join(10)
 
     def run(self) -> None:
         """The thread's life."""
         try:
             self._context.make_current()
             self.splats = self._splatting == "opengl" or (self._splatting == "auto" and not draws_in_software())
-            drawer = FrameDrawer(COLOR_MAP, self._backdrop)
+            drawer = FrameDrawer()
             splatter = _Splatter() if self.splats else None
             while self._wait():
                 if splatter is not None:
-                    self._draw_view(splatter)
+                    self._draw_looks(splatter)
                 self._draw_picture(drawer)
             if splatter is not None:
                 splatter.drawer.close()
@@ -117,40 +118,46 @@ class GlThread(threading.Thread):
     def _wait(self) -> bool:
         """Until there is something to do; whether to go on."""
         with self._condition:
-            while not (self._stopping or self._wanted or (self.splats and (self._view or self._scene))):
+            while not (self._stopping or self._wanted or (self.splats and (self._looks or self._scene))):
                 self._condition.wait()
             return not self._stopping
 
-    def _draw_view(self, splatter: _Splatter) -> None:
+    def _draw_looks(self, splatter: _Splatter) -> None:
         with self._condition:
-            view, scene, self._view, self._scene = self._view, self._scene, None, None
-        frame = splatter.draw(view, scene)
-        with self._condition:
-            self._frame = frame or self._frame
+            looks, scene, self._looks, self._scene = self._looks, self._scene, {}, None
+        for side, drawn in splatter.draw(looks, scene).items():
+            with self._condition:
+                self._frames[side] = drawn
 
     def _draw_picture(self, drawer: FrameDrawer) -> None:
         with self._condition:
             picture, self._wanted = self._wanted, None
         if picture is not None:
-            rgba = np.multiply(drawer.draw(picture), np.float32(1 / 255), dtype=np.float32)
+            rgba = drawer.draw(picture)
             with self._condition:
                 self._drawn = Drawing(rgba, picture)
 
 
 class _Splatter:
-    """The newest scene and the last view of it."""
+    """The newest scene and the last looks at it."""
 
     def __init__(self) -> None:
         self.drawer = SplatDrawer()
-        self._view: View | None = None
+        self._looks: dict[Side, Look] = {}
         self._step: int | None = None
 
-    def draw(self, view: View | None, scene: Scene | None) -> Frame | None:
-        """What changed by a new view or a new scene; None while either is missing."""
+    def draw(self, looks: dict[Side, Look | None], scene: Scene | None) -> dict[Side, tuple[Look, Frame]]:
+        """What changed by new looks or a new scene."""
+        for side, look in looks.items():
+            if look is None:
+                self._looks.pop(side, None)
+            else:
+                self._looks[side] = look
         if scene is not None:
-            self.drawer.load(scene.gaussians)
-            self._step = scene.step
-        self._view = view or self._view
-        if self._view is None or self._step is None or (view is None and scene is None):
-            return None
-        return self.drawer.draw(self._view, self._step)
+            self._step = scene.step if scene.gaussians is not None else None
+            if scene.gaussians is not None:
+                self.drawer.load(scene.gaussians)
+        if self._step is None:
+            return {}
+        changed = [side for side in self._looks if scene is not None or side in looks]
+        return {s: (self._looks[s], self.drawer.draw(self._looks[s].view, self._step)) for s in changed}

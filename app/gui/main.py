@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import logging
 import os
 import sys
 from dataclasses import dataclass, field
@@ -13,7 +14,6 @@ from typing import Annotated, Literal
 import tyro
 
 from app.command_line import parsed, preset_asked_for
-from app.engine import Engine
 from app.memory import keep_freed_memory
 from renderer.errors import InputError
 from training.config import TrainConfig
@@ -23,8 +23,11 @@ from training.config import TrainConfig
 class Gui:
     """Open a clip or a run in the window, look at it, train it."""
 
-    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATA|RUN")] = "demo"
-    """Folder of a clip or of a run; demo, demo:sparse, demo:small-motion."""
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATA|RUN")] = ""
+    """Folder of a clip or of a run; demo, demo:sparse, demo:small-motion. Without one: what was open last, and the demo
+    scene, to choose from."""
+    demo: bool = False
+    """Open the demo scene and begin training, without a question."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
     train: bool = False
     """Begin training at once."""
@@ -56,6 +59,7 @@ def check_display() -> None:
 def main() -> None:
     """Entry point of ``dynview-gui``."""
     keep_freed_memory()
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
         preset = Gui(config=preset_asked_for(sys.argv[1:]))
         gui = parsed(lambda: tyro.cli(Gui, prog="dynview-gui", args=sys.argv[1:], default=preset), "dynview-gui")
@@ -65,10 +69,12 @@ def main() -> None:
         # torch's optimisers load Triton, whose LLVM must come before that of Mesa's software renderer: the other way
         # round the process crashes
         importlib.import_module("torch._dynamo")
-        from app.gui.window import Window
+        from app.gui.desk import Source
+        from app.gui.window import Options, Window
 
-        engine = Engine(gui.source, gui.config, gui.out)
-        Window(engine, gui.train, str(gui.control) if gui.control else None, gui.splatting).run()
+        name = gui.source or ("demo" if gui.demo else "")
+        source = Source(name, gui.config, gui.out, gui.train or gui.demo) if name else None
+        Window(source, Options(str(gui.control) if gui.control else None, gui.splatting)).run()
     except InputError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)

@@ -6,7 +6,10 @@ import dearpygui.dearpygui as dpg
 import numpy as np
 from numpy.typing import NDArray
 
-from app.gui import theme
+from app import protocol as p
+from app.gui.desk import Desk
+from app.gui.panel import Panel
+from app.gui.stage import Spot
 from renderer import ray_maps
 from renderer.rays import RayDistribution
 from renderer.weights import depth_edges
@@ -17,26 +20,29 @@ MOST_STEMS = 400
 BINS = 64
 """Of depth, in which modes are counted."""
 DEPTH_TICKS = 5
-LINES = (("expected", theme.AMBER), ("median", theme.GREEN), ("target", theme.TEXT))
-STEMS = (("static", theme.STATIC), ("dynamic", theme.DYNAMIC), ("weight", theme.ACCENT))
+LINES = (("expected", "amber"), ("median", "green"), ("target", "text"))
+STEMS = (("static", "blue"), ("dynamic", "orange"), ("weight", "blue"))
 
 
-class RayPanel:
+class RayPanel(Panel):
     """Shows one ray; ``ray`` is the one shown."""
 
-    def __init__(self) -> None:
+    title = "Rays"
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
         self.ray: RayDistribution | None = None
         self._now = -1.0
 
     def build(self) -> None:
         """The section, in the current container."""
-        dpg.add_text("Click a pixel to see the weights along its ray.", tag="ray_hint", color=theme.MUTED, wrap=360)
+        self.desk.skin.text("Click a pixel to see the weights along its ray.", tag="ray_hint", wrap=360)
         with dpg.group(tag="ray_body", show=False):
             with dpg.group(horizontal=True):
                 dpg.add_color_button(tag="pixel_color", width=22, height=22, no_alpha=True, no_drag_drop=True)
-                dpg.add_text("pixel", color=theme.MUTED)
+                self.desk.skin.text("pixel")
                 dpg.add_color_button(tag="composite_color", width=22, height=22, no_alpha=True, no_drag_drop=True)
-                dpg.add_text("composite", color=theme.MUTED)
+                self.desk.skin.text("composite")
                 dpg.add_text("", tag="ray_pixel")
             with dpg.plot(height=236, width=-1, no_menus=True, tag="ray_plot"):
                 dpg.add_plot_legend(location=dpg.mvPlot_Location_North, horizontal=True, outside=True)
@@ -49,16 +55,35 @@ class RayPanel:
                         dpg.add_inf_line_series([], label=name, tag=f"{name}_series")
                 with dpg.plot_axis(dpg.mvYAxis2, label="light left", tag="ray_y2", no_gridlines=True, opposite=True):
                     dpg.add_stair_series([], [], label="##light", tag="light_series")
-            for name, color in (*STEMS, *LINES, ("samples", theme.MUTED), ("light", theme.MUTED)):
-                dpg.bind_item_theme(f"{name}_series", theme.series_theme(color))
-            dpg.add_text("", tag="ray_numbers", color=theme.MUTED)
+            for name, color in (*STEMS, *LINES, ("samples", "grey"), ("light", "grey")):
+                self.desk.skin.series(f"{name}_series", color)
+            self.desk.skin.text("", tag="ray_numbers")
             with dpg.plot(height=150, width=-1, no_menus=True, tag="time_plot", show=False, no_mouse_pos=True):
                 dpg.add_plot_axis(dpg.mvXAxis, label="the same ray through time", tag="time_x")
                 with dpg.plot_axis(dpg.mvYAxis, label="depth", tag="time_y"):
                     dpg.add_heat_series([0.0], 1, 1, format="", tag="time_series")
                     dpg.add_inf_line_series([], label="##now", tag="now_series")
-            dpg.bind_item_theme("now_series", theme.series_theme(theme.AMBER))
+            self.desk.skin.series("now_series", "amber")
             dpg.bind_colormap("time_plot", dpg.mvPlotColormap_Viridis)
+
+    def tick(self, now: float) -> None:
+        """Ask for the ray of what was clicked."""
+        stage = self.desk.stage
+        while stage.clicks:
+            pressed = stage.clicks.popleft()
+            self.desk.send(p.Pick(pressed.look.view, pressed.pixel))
+        self.set_time(stage.time)
+
+    def handle(self, event: p.Event) -> None:
+        """Something has happened in the engine."""
+        if isinstance(event, p.Picked):
+            ray = event.ray
+            self.show(ray, None, event.step, event.samples)
+            point = ray.world_point() if ray.opacity > 0 else None
+            self.desk.stage.spots["rays"] = [Spot(point, ray.view, ray.pixel, (1.0, 0.76, 0.25))]
+            self.desk.stage.version += 1
+        elif isinstance(event, p.PickedThroughTime):
+            self.show_through_time(event.history)
 
     def show_through_time(self, history: RayThroughTime) -> None:
         """Show the ray over the clip: time to the right, depth upwards, the strongest weights brightest."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import dearpygui.dearpygui as dpg
 
 from app import protocol as p
-from app.gui import theme
+from app.gui.desk import Desk
+from app.gui.panel import Panel
 
 
-class Timeline:
-    """``changed`` is called with a time in [0, 1]."""
+class Timeline(Panel):
+    """``playing``: whether time goes by itself. ``height``: pixels."""
 
-    def __init__(self, changed: Callable[[float], None]) -> None:
-        self._changed = changed
+    title = "Timeline"
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
         self.playing = False
-        self.time = 0.0
+        self._at = 0.0
         self._frames, self._duration = 2, 1.0
 
     def build(self) -> None:
@@ -28,13 +32,25 @@ class Timeline:
             dpg.add_slider_float(
                 tag="time", max_value=1.0, format="", width=300, callback=lambda s, value: self.go(value)
             )
-            dpg.add_text("", tag="time_text", color=theme.MUTED)
+            self.desk.skin.text("", tag="time_text")
             dpg.add_checkbox(label="Loop", tag="loop", default_value=True)
             dpg.add_combo(["0.25x", "0.5x", "1x", "2x"], default_value="1x", width=76, tag="speed")
         self._label()
 
-    def opened(self, event: p.Opened) -> None:
-        """A clip is there."""
+    @property
+    def height(self) -> int:
+        """Of all rows, pixels."""
+        return self.desk.skin.px(34)
+
+    @property
+    def time(self) -> float:
+        """What is shown."""
+        return self.desk.stage.time
+
+    def handle(self, event: p.Event) -> None:
+        """Something has happened in the engine."""
+        if not isinstance(event, p.Opened):
+            return
         self._frames = max(2, event.frame_count)
         self._duration = (self._frames - 1) / event.fps
         self._label()
@@ -57,13 +73,21 @@ class Timeline:
 
     def go(self, time: float) -> None:
         """To a time in [0, 1]."""
-        self.time = min(max(time, 0.0), 1.0)
+        self.desk.stage.set_time(time)
         dpg.set_value("time", self.time)
         self._label()
-        self._changed(self.time)
 
-    def tick(self, seconds: float) -> None:
+    def actions(self) -> Mapping[str, Callable[[], object]]:
+        """What keys do here."""
+        return {"time.play": self.toggle, "time.next": lambda: self.step(1), "time.previous": lambda: self.step(-1)}
+
+    def state(self) -> dict[str, Any]:
+        """What tests ask."""
+        return {"time": self.time, "playing": self.playing}
+
+    def tick(self, now: float) -> None:
         """Once per frame of the window."""
+        seconds, self._at = now - self._at, now
         if not self.playing:
             return
         time = self.time + seconds * float(dpg.get_value("speed")[:-1]) / self._duration

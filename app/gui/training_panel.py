@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import dearpygui.dearpygui as dpg
 
 from app import protocol as p
-from app.gui import theme
+from app.gui.desk import Desk
+from app.gui.panel import Panel
 
 MOST_POINTS = 1500
 """Points of a curve before every other one is dropped."""
@@ -33,11 +34,14 @@ class Curve:
             self.x, self.y, self._every = self.x[::2], self.y[::2], 2 * self._every
 
 
-class TrainingPanel:
-    """``send``: to the engine."""
+class TrainingPanel(Panel):
+    """Start, pause, and the curves."""
 
-    def __init__(self, send: Callable[[p.Command], None]) -> None:
-        self._send = send
+    title = "Training"
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._send = lambda command: desk.send(command)
         self.running = False
         self.step, self.steps = 0, 1
         self._loss, self._psnr = Curve(), Curve()
@@ -48,7 +52,7 @@ class TrainingPanel:
         """The section, in the current container."""
         with dpg.group(horizontal=True):
             dpg.add_button(label="Start training", width=150, tag="train", callback=lambda: self.toggle())
-            dpg.bind_item_theme("train", theme.button_theme(theme.ACCENT, theme.ACCENT_HOVER))
+            self.desk.skin.primary("train")
             with dpg.tooltip("train"):
                 dpg.add_text("Start or pause (T); looking around goes on meanwhile")
             dpg.add_button(label="Save", width=80, tag="save", callback=lambda: self._send(p.Save()))
@@ -61,13 +65,13 @@ class TrainingPanel:
         with dpg.group(horizontal=True):
             for tag, width in (("rate_text", 120), ("eta_text", 120), ("count_text", 130)):
                 with dpg.group(width=width):
-                    dpg.add_text("", tag=tag, color=theme.MUTED)
-        self._plot("psnr", "PSNR (dB)", [("psnr_series", "input", theme.ACCENT)])
+                    self.desk.skin.text("", tag=tag)
+        self._plot("psnr", "PSNR (dB)", [("psnr_series", "input", "blue")])
         dpg.add_scatter_series([], [], label="held out", parent="psnr_y", tag="test_series")
-        dpg.bind_item_theme("test_series", theme.series_theme(theme.AMBER))
-        self._plot("loss", "loss", [("loss_series", "loss", theme.GREEN)])
+        self.desk.skin.series("test_series", "amber")
+        self._plot("loss", "loss", [("loss_series", "loss", "green")])
 
-    def _plot(self, name: str, label: str, series: list[tuple[str, str, tuple[int, int, int]]]) -> None:
+    def _plot(self, name: str, label: str, series: list[tuple[str, str, str]]) -> None:
         with dpg.plot(height=124, width=-1, no_menus=True, no_mouse_pos=True, tag=f"{name}_plot"):
             if name == "psnr":
                 dpg.add_plot_legend(location=dpg.mvPlot_Location_SouthEast)
@@ -75,11 +79,15 @@ class TrainingPanel:
             with dpg.plot_axis(dpg.mvYAxis, label=label, tag=f"{name}_y"):
                 for tag, text, color in series:
                     dpg.add_line_series([], [], label=text, tag=tag)
-                    dpg.bind_item_theme(tag, theme.series_theme(color))
+                    self.desk.skin.series(tag, color)
 
     def toggle(self) -> None:
         """Start or pause."""
         self._send(p.Pause() if self.running else p.Train())
+
+    def actions(self) -> Mapping[str, Callable[[], object]]:
+        """What keys do here."""
+        return {"train.toggle": self.toggle}
 
     def handle(self, event: p.Event) -> None:
         """Show what the engine says."""

@@ -1,23 +1,32 @@
-"""The viewport: where the camera is, what is asked of the engine, what is on the screen, and the mouse and keys."""
+"""The viewport: what is asked of the engine and of OpenGL, what is on the screen, and the mouse in it."""
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 import dearpygui.dearpygui as dpg
 import numpy as np
 
 from app import protocol as p
-from app.gui import theme
-from app.gui.gl_thread import COLOR_MAP, Drawing, GlThread
-from app.gui.navigation import Viewpoint
-from renderer.gl.frame_drawer import Mode, Picture, fitted
-from renderer.rays import RayDistribution
-from renderer.view import Frame, View
-from renderer.weights import RAY_MAPS
-from training.config import HEADS
+from app.gui.camera_text import camera_from_text, camera_to_text
+from app.gui.canvas import Canvas
+from app.gui.desk import Desk
+from app.gui.gl_thread import Drawing, GlThread
+from app.gui.key_names import is_down
+from app.gui.native import Native
+from app.gui.panel import Panel
+from app.gui.scenery import across, scenery, thumbnails
+from app.gui.stage import Drawn, Pressed
+from app.gui.viewport_bar import ViewportBar
+from app.looks import Display
+from renderer.picture import Mark, Mode, Pane, Picture, fitted
+from renderer.view import Frame
 
 STILL_PIXELS, MOVING_PIXELS = 400_000, 60_000
 """Most pixels of a frame when the view is still, and while it changes if frames come slowly."""
@@ -27,86 +36,47 @@ SETTLE = 0.25
 """Seconds without a change after which the view is drawn in full."""
 CLICK_SLACK = 4
 """Pixels that the mouse may move between press and release of a click."""
-TEXTURE_STEP = 64
+GRIP = 7
+"""Pixels beside the divider of a split view within which it is taken hold of."""
 TURN = 0.008
 """Radians per pixel of an orbit drag."""
-DISTORTION, RAY_MODE = "Distortion (STDF)", "Rays (DDR)"
-MODES = {
-    "Colour": Mode.COLOR,
-    "Depth": Mode.DEPTH,
-    "Opacity": Mode.OPACITY,
-    DISTORTION: Mode.OVERLAY,
-    RAY_MODE: Mode.OVERLAY,
-}
-PLAIN_MODES = [name for name in MODES if name != DISTORTION]
-"""Those that every scene has."""
+FAST, LEISURELY = 4.0, 0.25
+BAR, SPEED = 30, 0.5
+RUBBER = (1.0, 0.76, 0.25)
+Place = tuple[float, float]
+Drag = Literal["orbit", "pan", "line", "divider"]
 
 
-class Viewport:
-    """Owns the picture and the navigation. ``send``: to the engine. ``gl``: draws frames."""
+class Viewport(Panel):
+    """Owns the picture and the mouse in it. ``gl``: draws frames."""
 
-    def __init__(self, send: Callable[[p.Command], None], gl: GlThread) -> None:
-        self._send, self._gl = send, gl
-        self.viewpoint: Viewpoint | None = None
-        self.time = 0.0
-        self.frame: Frame | None = None
-        self.marked: RayDistribution | None = None
-        self._opened: p.Opened | None = None
-        self._mode_name = "Colour"
+    title = "Viewport"
+
+    def __init__(self, desk: Desk, gl: GlThread, native: Native | None) -> None:
+        super().__init__(desk)
+        self._stage, self._gl = desk.stage, gl
+        self._canvas = Canvas("picture", native)
+        self._bar = ViewportBar(desk)
         self._size = (640, 480)
-        self._shape = (0, 0)
-        self._shown: tuple[int, int, int, int] = (0, 0, 1, 1)
-        self._asked: View | None = None
+        self._asked: dict[p.Side, p.Look] = {}
+        self._shown: dict[p.Side, p.Look] = {}
         self._asked_at, self._latency = 0.0, 0.0
-        self._changed_at, self._coarse = 0.0, False
-        self._press: tuple[int, tuple[float, float], tuple[float, float], bool] | None = None
-        self._texture: int | str = 0
-        self._depth_range, self._overlay_range = (0.0, 1.0), (0.0, 1.0)
-        self._shot = -1
-        self._published, self._drawn_here = False, False
+        self._version, self._coarse, self._flown_at = -1, False, 0.0
+        self._drag: Drag | None = None
+        self._button, self._start, self._last, self._moving = 0, (0.0, 0.0), (0.0, 0.0), False
+        self._published, self._here = False, set[p.Side]()
+        self._times: deque[float] = deque(maxlen=120)
+        self._picture: Picture | None = None
+        self.last: Drawing | None = None
 
     # ------------------------------------------------------------------------------------------ widgets
 
     def build(self) -> None:
-        """The mode row and the picture, in the current container."""
-        # a row that is too long is cut off rather than push the panels beside the picture out of the window
-        with dpg.child_window(tag="mode_row", height=28, border=False, no_scrollbar=True, no_scroll_with_mouse=True):
-            dpg.bind_item_theme("mode_row", _without_padding())
-            with dpg.group(horizontal=True):
-                dpg.add_radio_button(
-                    PLAIN_MODES, default_value="Colour", horizontal=True, tag="mode", callback=self._change_mode
-                )
-                with dpg.tooltip("mode"):
-                    dpg.add_text(
-                        "What is shown (keys 1 to 5). Distortion: where the views that a generator made disagree\n"
-                        "with the scene, at one of its virtual cameras. Rays: how the weights spread along each\n"
-                        "pixel's ray, which shows geometry that is wrong although the depth looks right"
-                    )
-                with dpg.group(horizontal=True, tag="distortion_row", show=False):
-                    dpg.add_combo(list(HEADS), default_value=HEADS[0], width=96, tag="head", callback=self._ask_anew)
-                    dpg.add_slider_int(label="s", width=96, tag="pose", callback=self._ask_anew)
-                    with dpg.tooltip("pose"):
-                        dpg.add_text("Virtual camera of the generated views")
-                dpg.add_combo(
-                    list(RAY_MAPS), default_value=RAY_MAPS[0], width=130, tag="ray_map", show=False,
-                    callback=self._ask_anew,
-                )  # fmt: skip
-                dpg.add_spacer(width=12)
-                with dpg.group(horizontal=True, tag="color_bar", show=False):
-                    dpg.add_text("", tag="range_low", color=theme.MUTED)
-                    with dpg.texture_registry():
-                        bar = np.ones((12, 256, 4), np.float32)
-                        bar[..., :3] = COLOR_MAP
-                        dpg.add_static_texture(256, 12, bar.ravel(), tag="bar_texture")  # type: ignore[arg-type]
-                    with dpg.group():
-                        dpg.add_spacer(height=1)
-                        dpg.add_image("bar_texture", width=110, height=14)
-                    dpg.add_text("", tag="range_high", color=theme.MUTED)
-                dpg.add_text("", tag="latency", color=theme.MUTED)
+        """The bars and the picture, in the current container."""
+        self._bar.build()
         with dpg.child_window(tag="viewport", no_scrollbar=True, no_scroll_with_mouse=True, border=False):
-            self._make_texture(1024, 768)
-            dpg.add_image(self._texture, tag="picture", width=640, height=480)
-        dpg.bind_item_theme("viewport", _without_padding())
+            self._canvas.build(*self._size)
+        self.desk.skin.flush("viewport")
         with dpg.item_handler_registry(tag="picture_handlers"):
             for button in (0, 1, 2):
                 dpg.add_item_clicked_handler(button, callback=self._pressed, user_data=button)
@@ -115,272 +85,333 @@ class Viewport:
             dpg.add_mouse_wheel_handler(callback=self._wheel)
 
     def resize(self, width: int, height: int) -> None:
-        """The picture's place in the window, pixels."""
-        width, height = max(64, width), max(64, height)
+        """The place for bars and picture in the window, pixels."""
+        width, height = max(64, width), max(64, height - self._bar.height)
         if (width, height) == self._size:
             return
         self._size = (width, height)
+        self._bar.resize(width)
         dpg.configure_item("viewport", width=width, height=height)
-        dpg.configure_item("mode_row", width=width)
-        dpg.configure_item("picture", width=width, height=height)
-        if width > self._shape[0] or height > self._shape[1]:
-            self._make_texture(max(width, self._shape[0]), max(height, self._shape[1]))
-            dpg.configure_item("picture", texture_tag=self._texture)
-        self._redraw()
-        self._touch()
-
-    def _make_texture(self, width: int, height: int) -> None:
-        """Only ever larger: Dear PyGui does not give the memory of a deleted one back."""
-        self._shape = (-(-width // TEXTURE_STEP) * TEXTURE_STEP, -(-height // TEXTURE_STEP) * TEXTURE_STEP)
-        self._pixels = np.zeros((self._shape[1], self._shape[0], 4), np.float32)
-        with dpg.texture_registry():
-            self._texture = dpg.add_raw_texture(
-                *self._shape,
-                self._pixels,
-                format=dpg.mvFormat_Float_rgba,  # type: ignore[arg-type]
-            )
+        self._canvas.resize(width, height)
+        self._ask(still=False)
 
     # ------------------------------------------------------------------------------------ what happened
 
-    def opened(self, event: p.Opened) -> None:
-        """A scene is there: look at it from its home camera."""
-        self._opened = event
-        if event.has_distortion:
-            dpg.configure_item("mode", items=list(MODES))
-            dpg.configure_item("pose", min_value=0, max_value=len(event.virtual_cameras) - 1, clamped=True)
-            dpg.set_value("pose", len(event.virtual_cameras) // 2)
-        self.go_home()
+    def handle(self, event: p.Event) -> None:
+        """Something has happened in the engine."""
+        match event:
+            case p.Opened():
+                self.closed()
+                self._bar.opened(event)
+            case p.Drawn():
+                self.drawn(event.side, event.look, event.frame)
+            case p.Published():
+                if not self._published:
+                    self._published = True
+                    self._asked.clear()
+                    self._ask(still=True)
+            case p.Saved():
+                self._bar.saved(event.checkpoints)
 
-    def drawn(self, frame: Frame) -> None:
-        """A frame came from the engine."""
-        if self._asked is not None and frame.view == self._asked and self._asked_at:
+    def closed(self) -> None:
+        """The scene was closed: forget it."""
+        self._asked, self._shown, self._here = {}, {}, set()
+        self._published, self._picture, self._version = False, None, -1
+        self._bar.ranges.clear()
+
+    def drawn(self, side: p.Side, look: p.Look, frame: Frame) -> None:
+        """A frame came, from the engine or from OpenGL."""
+        if side not in self._asked or (look.of, look.step) != (self._asked[side].of, self._asked[side].step):
+            return  # nobody looks at this any more
+        if side == "left" and self._asked_at and look == self._asked[side]:
             self._latency, self._asked_at = time.monotonic() - self._asked_at, 0.0
-            dpg.set_value(
-                "latency", f"{frame.view.camera.width} x {frame.view.camera.height}   {1e3 * self._latency:.0f} ms"
-            )
-        self.frame = frame
-        depth = frame.expected_depth()[frame.opacity > 0.5]
-        if depth.size > 16:
-            low, high = np.percentile(depth[:: max(1, depth.size // 4000)], (2, 98))
-            self._depth_range = (float(low), float(max(high, low + 1e-6)))
-        if frame.overlay is not None:
-            known = frame.overlay[np.isfinite(frame.overlay)]
-            self._overlay_range = (0.0, max(float(np.percentile(known, 99.5)), 1e-6) if known.size else 1.0)
-        self._label_range()
-        self._redraw()
-
-    def published(self) -> None:
-        """The scene itself was handed to OpenGL, which draws views of it from now on."""
-        if not self._published:
-            self._published, self._asked = True, None
-            self._ask(still=True)
-
-    def picked(self, ray: RayDistribution) -> None:
-        """A ray came from the engine: mark its pixel."""
-        self.marked = ray
+        self._shown[side] = look
+        self._stage.frames[side] = frame
+        self._bar.ranges.learn(side, self._display(side), frame)
         self._redraw()
 
     def show(self, drawing: Drawing) -> None:
         """Pixels came from OpenGL: put them on the screen."""
         h, w = drawing.rgba.shape[:2]
-        if w > self._shape[0] or h > self._shape[1] or (w, h) != self._size:
+        if (w, h) != self._size:
             return  # drawn for a size that the panel no longer has
-        self._pixels[:h, :w] = drawing.rgba
-        dpg.configure_item("picture", uv_min=(0, 0), uv_max=(w / self._shape[0], h / self._shape[1]))
-        camera = drawing.picture.frame.view.camera
-        self._shown = fitted(camera.width, camera.height, w, h)
-
-    # ---------------------------------------------------------------------------------------- the mouse
-
-    def tick(self, seconds: float, typing: bool) -> None:
-        """Once per frame of the window: drags, flying, and the full picture once the view rests."""
-        self._drag()
-        if not typing:
-            self._fly(seconds)
-        if self._coarse and time.monotonic() - self._changed_at > SETTLE:
-            self._ask(still=True)
-
-    def pixel_at(self, x: float, y: float) -> tuple[int, int] | None:
-        """The pixel of the shown frame at a place in the window, if there is one."""
-        if self.frame is None:
-            return None
-        x0, y0 = dpg.get_item_rect_min("picture")
-        left, top, w, h = self._shown
-        camera = self.frame.view.camera
-        column = math.floor((x - x0 - left) / w * camera.width)
-        row = math.floor((y - y0 - top) / h * camera.height)
-        return (column, row) if 0 <= column < camera.width and 0 <= row < camera.height else None
-
-    def _pressed(self, sender: int, data: object, button: int) -> None:
-        place = tuple(dpg.get_mouse_pos(local=False))
-        self._press = (button, place, place, False)  # type: ignore[assignment]
-
-    def _drag(self) -> None:
-        if self._press is None or self.viewpoint is None:
-            return
-        button, start, last, moving = self._press
-        x, y = dpg.get_mouse_pos(local=False)
-        if not dpg.is_mouse_button_down(button):
-            self._press = None
-            if button == 0 and not moving and math.dist((x, y), start) <= CLICK_SLACK:
-                self._pick(*start)
-            return
-        moving = moving or math.dist((x, y), start) > CLICK_SLACK
-        if moving and (x, y) != last:
-            dx, dy = x - last[0], y - last[1]
-            scale = self.viewpoint.camera.height / max(1, self._shown[3])
-            if button == 0:
-                self._move(self.viewpoint.orbited(TURN * dx, TURN * dy))
-            else:
-                self._move(self.viewpoint.panned(dx * scale, dy * scale))
-            last = (x, y)
-        self._press = (button, start, last, moving)
-
-    def _pick(self, x: float, y: float) -> None:
-        pixel = self.pixel_at(x, y)
-        if pixel is not None and self.frame is not None:
-            self._send(p.Pick(self.frame.view, pixel))
-
-    def _wheel(self, sender: int, amount: float) -> None:
-        if self.viewpoint is not None and dpg.is_item_hovered("picture"):
-            self._move(self.viewpoint.dollied(0.9**amount))
-
-    def _fly(self, seconds: float) -> None:
-        if self.viewpoint is None or dpg.is_key_down(dpg.mvKey_LControl):
-            return
-        held = [
-            dpg.is_key_down(key)
-            for key in (dpg.mvKey_D, dpg.mvKey_A, dpg.mvKey_E, dpg.mvKey_Q, dpg.mvKey_W, dpg.mvKey_S)
-        ]
-        if any(held):
-            speed = 0.5 * self.viewpoint.distance * min(seconds, 0.1) * (4 if dpg.is_key_down(dpg.mvKey_LShift) else 1)
-            right, up, forward = ((held[k] - held[k + 1]) * speed for k in (0, 2, 4))
-            self._move(self.viewpoint.flown(right, up, forward))
-
-    # ------------------------------------------------------------------------------------ moving about
-
-    def go_home(self) -> None:
-        """To the camera that the scene opened with."""
-        if self._opened is not None:
-            o = self._opened
-            up = np.array(o.up, float)
-            self._move(Viewpoint(o.home, np.array(o.center, float), up / np.linalg.norm(up)))
-
-    def focus(self) -> None:
-        """Turn around the picked point from now on."""
-        if self.viewpoint is not None and self.marked is not None and self.marked.opacity > 0:
-            self._move(self.viewpoint.focused(self.marked.world_point()))
-
-    def step_camera(self, by: int) -> str:
-        """To the next or previous training camera; its name."""
-        if self._opened is None or self.viewpoint is None:
-            return ""
-        shots = [s for s in self._opened.shots if s.split == "train"]
-        names = list(dict.fromkeys(s.camera_name for s in shots))
-        if len(names) > 1:  # the cameras of a rig, at the present time
-            self._shot = (self._shot + by) % len(names) if self._shot >= 0 else (0 if by > 0 else len(names) - 1)
-            shot = next(s for s in shots if s.camera_name == names[self._shot])
-        else:  # the way of a single camera
-            self._shot = (self._shot + by) % len(shots) if self._shot >= 0 else 0
-            shot = shots[self._shot]
-            self.time = shot.time
-        self._move(self.viewpoint.placed(shot.camera))
-        return f"{shot.camera_name}, frame {shot.frame}"
-
-    def set_time(self, value: float) -> None:
-        """Show another moment of the clip, in [0, 1]."""
-        self.time = min(max(value, 0.0), 1.0)
-        self._touch()
-
-    def set_mode(self, name: str) -> None:
-        """Show colour, depth, opacity, how rays' weights spread, or the distortion where the scene has one."""
-        if name == DISTORTION and not (self._opened and self._opened.has_distortion):
-            return
-        dpg.set_value("mode", name)
-        self._change_mode(0, name)
-
-    def _change_mode(self, sender: int | str, name: str) -> None:
-        self._mode_name = name
-        dpg.configure_item("distortion_row", show=name == DISTORTION)
-        dpg.configure_item("ray_map", show=name == RAY_MODE)
-        self._label_range()
-        self._redraw()
-        self._ask(still=True)
-
-    def _ask_anew(self) -> None:
-        self._ask(still=True)
+        self._canvas.show(drawing.rgba)
+        self.last = drawing
+        self._times.append(time.monotonic())
 
     @property
-    def _mode(self) -> Mode:
-        return MODES[self._mode_name]
+    def settled(self) -> bool:
+        """Whether everything that is wanted is shown, in full."""
+        return bool(self._asked) and self._shown == self._asked and not self._coarse
 
-    def _range(self) -> tuple[float, float]:
-        """Values at the two ends of the colour map."""
-        return {Mode.DEPTH: self._depth_range, Mode.OVERLAY: self._overlay_range}.get(self._mode, (0.0, 1.0))
+    # ------------------------------------------------------------------------------------- once per frame
 
-    def _label_range(self) -> None:
-        low, high = self._range()
-        unit = " scene units" if self._mode == Mode.DEPTH else ""
-        if self._mode == Mode.OVERLAY and self.frame is not None:
-            nothing = self.frame.overlay is None
-            waiting = " (no distortion field yet)" if self._mode_name == DISTORTION else ""
-            unit = waiting if nothing else " " + self.frame.overlay_unit
-        dpg.configure_item("color_bar", show=self._mode != Mode.COLOR)
-        dpg.set_value("range_low", f"{low:.3g}")
-        dpg.set_value("range_high", f"{high:.3g}{unit}")
+    def tick(self, now: float) -> None:
+        """Drags, flying, what has changed, and the full picture once the view rests."""
+        self._canvas.tick()
+        self._follow_mouse()
+        if not self.desk.typing:
+            self._fly()
+        if self._stage.version != self._version:
+            moved = now - self._stage.moved_at < SETTLE
+            self._ask(still=not moved)
+        elif self._coarse and now - self._stage.moved_at > SETTLE:
+            self._ask(still=True)
+        self._bar.tick(self._stage.frames.get("left"), self._latency, self._rate(now))
 
-    def _move(self, viewpoint: Viewpoint) -> None:
-        self.viewpoint = viewpoint
-        self._touch()
-
-    def _touch(self) -> None:
-        """The view has changed: ask for it, coarse when frames come slowly."""
-        self._changed_at = time.monotonic()
-        self._ask(still=False)
+    def _rate(self, now: float) -> float:
+        """Pictures per second, over the last second."""
+        return float(sum(now - at < 1.0 for at in self._times))
 
     def _ask(self, still: bool) -> None:
-        if self.viewpoint is None:
+        """Ask for what is not asked for yet, coarse when frames come slowly."""
+        stage = self._stage
+        if stage.viewpoint is None:
             return
-        _, _, w, h = fitted(self.viewpoint.camera.width, self.viewpoint.camera.height, *self._size)
+        self._version = stage.version
+        _, _, w, h = fitted(stage.viewpoint.camera.width, stage.viewpoint.camera.height, *self._size)
         limit = STILL_PIXELS if still or self._latency < SLOW else MOVING_PIXELS
         shrink = min(1.0, math.sqrt(limit / (w * h)))
         self._coarse = not still and limit < STILL_PIXELS
-        camera = self.viewpoint.camera.resized(max(8, round(w * shrink)), max(8, round(h * shrink)))
-        view = View(camera, self.time)
-        if self._mode_name == DISTORTION:
-            view = View(camera, self.time, f"distortion/{dpg.get_value('head')}", dpg.get_value("pose"))
-        if self._mode_name == RAY_MODE:
-            view = View(camera, self.time, f"rays/{dpg.get_value('ray_map')}")
-        if view == self._asked:
+        camera = stage.viewpoint.camera.resized(max(8, round(w * shrink)), max(8, round(h * shrink)))
+        looks = stage.looks(camera)
+        if looks.get("left") != self._asked.get("left"):
+            self._asked_at = time.monotonic()
+        for side in ("left", "right"):
+            self._ask_side(side, looks.get(side))
+        self._asked = looks
+        if "right" not in looks:
+            stage.frames.pop("right", None)
+            self._shown.pop("right", None)
+        self._redraw()
+
+    def _ask_side(self, side: p.Side, look: p.Look | None) -> None:
+        if look == self._asked.get(side):
             return
-        self._asked, self._asked_at = view, time.monotonic()
-        here = self._published and not view.overlay
+        here = look is not None and self._published and look.live and not look.view.overlay
         if here:
-            self._gl.look(view)
-        if not here or not self._drawn_here:
-            self._send(p.Draw(None if here else view))
-        self._drawn_here = here
+            self._gl.look(side, look)
+        elif side in self._here:
+            self._gl.look(side, None)
+        if not here:
+            self.desk.send(p.Draw(look, side))
+        elif side not in self._here:
+            self.desk.send(p.Draw(None, side))
+        (self._here.add if here else self._here.discard)(side)
+
+    # ----------------------------------------------------------------------------------------- the picture
+
+    def _display(self, side: p.Side) -> Display:
+        return self._stage.display if side == "left" else self._stage.right_display
+
+    def _pane(self, side: p.Side) -> Pane | None:
+        frame = self._stage.frames.get(side)
+        if frame is None:
+            return None
+        if side == "right" and self._stage.split.kind in ("input", "generated"):
+            return Pane(frame, Mode.PICTURE)
+        display, shown = self._display(side), self._display(side).shown
+        blend = display.blend if shown.mode == Mode.OVERLAY else None
+        return Pane(frame, shown.mode, self._bar.ranges.of(side, shown.mode), shown.palette, blend)
 
     def _redraw(self) -> None:
-        """Ask OpenGL for the present frame at the present size."""
-        if self.frame is not None:
-            self._gl.show(Picture(self.frame, self._mode, *self._size, self._range(), self._mark()))
+        """Ask OpenGL for the present frames at the present size, where anything has changed."""
+        left = self._pane("left")
+        if left is None:
+            return
+        self._picture = Picture(
+            left, *self._size,
+            right=self._pane("right"),
+            divider=self._stage.split.divider,
+            marks=self._marks("left"),
+            right_marks=self._marks("right"),
+            lines=scenery(self._stage),
+            thumbnails=thumbnails(self._stage),
+            backdrop=self.desk.skin.share("backdrop"),
+        )  # fmt: skip
+        self._gl.show(self._picture)
 
-    def _mark(self) -> tuple[float, float] | None:
-        """Where the picked point is in the shown frame: the pixel itself, or its point in space once the view moved."""
-        if self.marked is None or self.frame is None:
+    def _marks(self, side: p.Side) -> tuple[Mark, ...]:
+        """Where the picked points are in a shown frame: the pixel itself, or its point in space once the view moved."""
+        frame, found = self._stage.frames.get(side), []
+        if frame is None:
+            return ()
+        camera = frame.view.camera
+        for spot in (spot for spots in self._stage.spots.values() for spot in spots):
+            if replace(frame.view, overlay="", pose=0) == replace(spot.view, overlay="", pose=0):
+                x, y = ((k + 0.5) / size for k, size in zip(spot.pixel, (camera.width, camera.height), strict=True))
+                found.append(Mark((x, y), spot.color))
+            elif spot.point is not None:
+                uv, z = camera.project(spot.point[None])
+                if z[0] > 0 and 0 <= uv[0, 0] < camera.width and 0 <= uv[0, 1] < camera.height:
+                    found.append(Mark((float(uv[0, 0] / camera.width), float(uv[0, 1] / camera.height)), spot.color))
+        return tuple(found)
+
+    # ---------------------------------------------------------------------------------------- the mouse
+
+    def place_at(self, x: float, y: float) -> tuple[p.Side, Place] | None:
+        """On which side a place in the window is, and where in the pixels of the frame there; None outside."""
+        x0, y0 = dpg.get_item_rect_min("picture")
+        right = "right" in self._stage.frames and x - x0 >= self._divider()
+        side: p.Side = "right" if right else "left"
+        frame = self._stage.frames.get(side)
+        if frame is None:
             return None
-        view, ray = self.frame.view, self.marked
-        if view == ray.view or not ray.opacity > 0:
-            camera = ray.view.camera
-            return ((ray.pixel[0] + 0.5) / camera.width, (ray.pixel[1] + 0.5) / camera.height)
-        uv, z = view.camera.project(ray.world_point()[None])
-        inside = z[0] > 0 and 0 <= uv[0, 0] < view.camera.width and 0 <= uv[0, 1] < view.camera.height
-        return (float(uv[0, 0] / view.camera.width), float(uv[0, 1] / view.camera.height)) if inside else None
+        camera = frame.view.camera
+        left, top, w, h = fitted(camera.width, camera.height, *self._size)
+        column, row = (x - x0 - left) / w * camera.width, (y - y0 - top) / h * camera.height
+        return (side, (column, row)) if 0 <= column < camera.width and 0 <= row < camera.height else None
 
+    def _divider(self) -> float:
+        return self._stage.split.divider * self._size[0]
 
-def _without_padding() -> int | str:
-    """A theme for containers that fill their place."""
-    with dpg.theme() as flush, dpg.theme_component(dpg.mvChildWindow):
-        dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, 0, 0)
-    return flush
+    def _pressed(self, sender: int, data: object, button: int) -> None:
+        x, y = dpg.get_mouse_pos(local=False)
+        self._button, self._start, self._last, self._moving = button, (x, y), (x, y), False
+        near = abs(x - dpg.get_item_rect_min("picture")[0] - self._divider()) <= GRIP
+        if button == 0 and "right" in self._stage.frames and near:
+            self._drag = "divider"
+        elif button == 0:
+            self._drag = "line" if self._stage.drawing_line else "orbit"
+        else:
+            self._drag = "pan"
+
+    def _follow_mouse(self) -> None:
+        if self._drag is None or self._stage.viewpoint is None:
+            return
+        x, y = dpg.get_mouse_pos(local=False)
+        if not dpg.is_mouse_button_down(self._button):
+            drag, self._drag = self._drag, None
+            self._released(drag, (x, y))
+            return
+        self._moving = self._moving or math.dist((x, y), self._start) > CLICK_SLACK
+        if not self._moving or (x, y) == self._last:
+            return
+        dx, dy, self._last = x - self._last[0], y - self._last[1], (x, y)
+        viewpoint = self._stage.viewpoint
+        match self._drag:
+            case "orbit":
+                self._stage.flown_by = ""
+                self._stage.move(viewpoint.orbited(TURN * dx, TURN * dy))
+            case "pan":
+                self._stage.flown_by = ""
+                camera = viewpoint.camera
+                scale = camera.height / max(1, fitted(camera.width, camera.height, *self._size)[3])
+                self._stage.move(viewpoint.panned(dx * scale, dy * scale))
+            case "divider":
+                share = (x - dpg.get_item_rect_min("picture")[0]) / self._size[0]
+                self._stage.set_split(divider=min(max(share, 0.02), 0.98))
+            case "line":
+                self._rubber_band((x, y))
+
+    def _released(self, drag: Drag, end: Place) -> None:
+        self._stage.drawn.pop("rubber band", None)
+        if drag == "line" and self._moving:
+            ends = self._line_to(end)
+            if ends is not None:
+                self._stage.lines.append(ends)
+            self._stage.version += 1
+        elif drag in ("orbit", "line") and not self._moving and math.dist(end, self._start) <= CLICK_SLACK:
+            place = self.place_at(*self._start)
+            if place is not None:
+                side, (column, row) = place
+                shift = dpg.is_key_down(dpg.mvKey_LShift) or dpg.is_key_down(dpg.mvKey_RShift)
+                self._stage.clicks.append(
+                    Pressed(self._shown[side], (math.floor(column), math.floor(row)), bool(shift))
+                )
+
+    def _line_to(self, end: Place) -> Drawn | None:
+        """The line from where the button went down, where both ends are in the picture of one side."""
+        first, last = self.place_at(*self._start), self.place_at(*end)
+        if first is None or last is None or first[0] != last[0] or math.dist(first[1], last[1]) < 2:
+            return None
+        return Drawn(self._stage.frames[first[0]].view, first[1], last[1])
+
+    def _rubber_band(self, end: Place) -> None:
+        line = self._line_to(end)
+        if line is not None:
+            self._stage.drawn["rubber band"] = across(line.view.camera, line.start, line.end, RUBBER)
+            self._redraw()
+
+    def _wheel(self, sender: int, amount: float) -> None:
+        if self._stage.viewpoint is not None and dpg.is_item_hovered("picture"):
+            self._stage.flown_by = ""
+            self._stage.move(self._stage.viewpoint.dollied(0.9**amount))
+
+    def _fly(self) -> None:
+        viewpoint, keys = self._stage.viewpoint, self.desk.keys
+        seconds, self._flown_at = time.monotonic() - self._flown_at, time.monotonic()
+        if viewpoint is None or dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl):
+            return
+        held = [
+            any(is_down(key) for key in keys.keys_of(f"fly.{way}"))
+            for way in ("right", "left", "up", "down", "forward", "back")
+        ]
+        if any(held):
+            shift = dpg.is_key_down(dpg.mvKey_LShift) or dpg.is_key_down(dpg.mvKey_RShift)
+            alt = dpg.is_key_down(dpg.mvKey_LAlt) or dpg.is_key_down(dpg.mvKey_RAlt)
+            factor = FAST if shift else LEISURELY if alt else 1.0
+            speed = SPEED * viewpoint.distance * min(seconds, 0.1) * factor
+            right, up, forward = ((held[k] - held[k + 1]) * speed for k in (0, 2, 4))
+            self._stage.flown_by = ""
+            self._stage.move(viewpoint.flown(right, up, forward))
+
+    # -------------------------------------------------------------------------------------------- actions
+
+    def actions(self) -> Mapping[str, Callable[[], object]]:
+        """What keys do here."""
+        stage = self._stage
+
+        def says(name: str) -> None:
+            if name:
+                self.desk.say(f"At {name}")
+
+        return {
+            "camera.home": stage.go_home,
+            "camera.focus": self._focus,
+            "camera.next": lambda: says(stage.step_camera(1)),
+            "camera.previous": lambda: says(stage.step_camera(-1)),
+            "camera.generated_next": lambda: says(stage.step_virtual(1)),
+            "camera.generated_previous": lambda: says(stage.step_virtual(-1)),
+            "camera.copy": self._copy_camera,
+            "camera.paste": self._paste_camera,
+            **self._bar.actions(),
+        }
+
+    def _focus(self) -> None:
+        points = [spot.point for spots in self._stage.spots.values() for spot in spots if spot.point is not None]
+        if points:
+            self._stage.focus(points[-1])
+        else:
+            self.desk.say("Click a pixel first; then F turns around what it shows")
+
+    def _copy_camera(self) -> None:
+        if self._stage.viewpoint is not None:
+            dpg.set_clipboard_text(camera_to_text(self._stage.viewpoint.camera, self._stage.time))
+            self.desk.say("The camera is in the clipboard, as text")
+
+    def _paste_camera(self) -> None:
+        viewpoint = self._stage.viewpoint
+        if viewpoint is None:
+            return
+        camera, at = camera_from_text(dpg.get_clipboard_text() or "", viewpoint.camera)
+        self._stage.look_from(camera, at)
+
+    def state(self) -> dict[str, Any]:
+        """What tests ask."""
+        frame = self._stage.frames.get("left")
+        state: dict[str, Any] = {
+            "settled": self.settled, "mode": self._stage.display.mode, "split": self._stage.split.kind,
+            "latency": self._latency, "sides": sorted(self._stage.frames),
+        }  # fmt: skip
+        if frame is not None:
+            state["frame"] = {
+                "time": frame.view.time,
+                "version": frame.version,
+                "size": [frame.view.camera.width, frame.view.camera.height],
+                "eye": frame.view.camera.center.tolist(),
+                "fov": math.degrees(frame.view.camera.fov_y),
+                "asked": [frame.view.overlay, frame.view.pose],
+                "overlay": None if frame.overlay is None else float(np.nanmean(frame.overlay)),
+            }
+        return json.loads(json.dumps(state))

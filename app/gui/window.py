@@ -1,308 +1,311 @@
-"""The window: lays the panels out, passes events to them, and runs the main loop, the only place that touches
-Dear PyGui after start-up."""
+"""The window: lays the panels out, passes events to them, opens and closes scenes, and runs the main loop, the only
+place that touches Dear PyGui after start-up."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dearpygui.dearpygui as dpg
-import numpy as np
 
 from app import protocol as p
 from app.engine import Engine
-from app.gui import theme
+from app.gui.closing import Closing
 from app.gui.control import Control
+from app.gui.desk import Desk, Source
+from app.gui.distortion_panel import DistortionPanel
 from app.gui.export_panel import ExportPanel
 from app.gui.gl_thread import GlThread, Scene, Splatting
+from app.gui.help_sheet import HelpSheet
+from app.gui.key_names import chord_of
+from app.gui.layout import Layout
+from app.gui.log_panel import LogPanel
+from app.gui.menus import build_menus, fill_recent
+from app.gui.native import Native
+from app.gui.panel import Panel
+from app.gui.path_panel import PathPanel
 from app.gui.ray_panel import RayPanel
+from app.gui.start_panel import StartPanel
+from app.gui.status import Status
+from app.gui.theme import Skin
 from app.gui.timeline import Timeline
 from app.gui.training_panel import TrainingPanel
-from app.gui.viewport import MODES, Viewport
+from app.gui.viewport import Viewport
+from app.settings import load_settings, save_settings, with_recent
+from renderer.errors import InputError
 from renderer.gl.context import best_context
-from renderer.view import View
 
-SIDE = 400
-"""Width of the column of panels, pixels."""
-MARGIN, ROW, STATUS = 10, 34, 30
 FRAME_SECONDS = 1 / 60
-SHARE_IDLE, SHARE_BUSY = 0.2, 0.6
+SHARE_IDLE, SHARE_BUSY = 0.1, 0.6
 """Share of the time that drawing the window may take: untouched, and while the mouse or a key is in use. It matters
 where a processor has to draw and to train; with a graphics card a frame costs next to nothing."""
 LINGER = 0.5
 """Seconds after a touch for which the window still counts as in use."""
+SLOWEST = 0.25
+"""Seconds between two frames at most."""
 EVENTS_PER_FRAME = 100
-CLOSE_SECONDS = 120.0
-HELP = (
-    ("Left drag", "orbit"),
-    ("Right or middle drag", "pan"),
-    ("Wheel", "nearer, farther"),
-    ("W A S D, Q, E", "fly, down, up; Shift for fast"),
-    ("Click", "the weights along a pixel's ray"),
-    ("F", "turn around the picked point"),
-    ("H", "home"),
-    ("[  ]", "previous, next training camera"),
-    ("1 to 5", "colour, depth, opacity, distortion, rays"),
-    ("Space", "play, pause time"),
-    ("Left, Right", "previous, next frame"),
-    ("T", "start, pause training"),
-    ("Ctrl+S", "write a checkpoint"),
-    ("F1", "this help"),
-)
+
+
+@dataclass(frozen=True)
+class Options:
+    """``control``: socket for tests. ``splatting``: who draws Gaussians (:class:`app.gui.gl_thread.GlThread`).
+    ``size``: of the window, pixels; None as it was last. ``screenshots``: folder to fill with pictures of everything,
+    and end."""
+
+    control: str | None = None
+    splatting: Splatting = "auto"
+    size: tuple[int, int] | None = None
+    screenshots: Path | None = None
 
 
 class Window:
-    """Shows an engine. ``train``: begin training as soon as the scene is open. ``control``: socket for tests.
-    ``splatting``: who draws Gaussians (:class:`app.gui.gl_thread.GlThread`)."""
+    """Shows ``source``, or the start panel where it is None."""
 
-    def __init__(
-        self, engine: Engine, train: bool = False, control: str | None = None, splatting: Splatting = "auto"
-    ) -> None:
-        self._engine, self._train, self._control_path = engine, train, control
-        self._gl = GlThread(best_context(), theme.BACKDROP, splatting)
-        self._viewport = Viewport(engine.send, self._gl)
-        self._timeline = Timeline(self._viewport.set_time)
-        self._training = TrainingPanel(engine.send)
-        self._ray = RayPanel()
-        self._export = ExportPanel(engine.send, self._present)
-        self._publishing = False
-        self._said: list[str] = []
+    def __init__(self, source: Source | None, options: Options) -> None:
+        settings, complaints = load_settings()
+        self._options, self._native = options, Native()
+        self.desk = Desk(Skin(settings.theme), settings, save_settings)
+        for complaint in complaints:
+            self.desk.warn(complaint)
+        self._gl = GlThread(best_context(), options.splatting)
+        desk = self.desk
+        desk.open_scene, desk.close_scene, desk.run_action = self.open_scene, self.close_scene, self.run_action
+        self.viewport, self.timeline, self.start = (
+            Viewport(desk, self._gl, self._native),
+            Timeline(desk),
+            StartPanel(desk),
+        )
+        self.tabs: Sequence[Panel] = (
+            TrainingPanel(desk), RayPanel(desk), DistortionPanel(desk), PathPanel(desk), ExportPanel(desk),
+            LogPanel(desk),
+        )  # fmt: skip
+        self._status, self._help, self._closing = Status(desk), HelpSheet(desk), Closing(desk, self._end)
+        self._layout = Layout(desk, self.viewport, self.timeline)
+        self._panels: Sequence[Panel] = (
+            self.viewport, self.timeline, self.start, *self.tabs, self._status, self._help, self._closing,
+        )  # fmt: skip
+        self._engine: Engine | None = None
+        self._source: Source | None = None
+        self._next = source
+        self._publishing, self._ending = False, False
         self._events: dict[str, int] = {}
+        self._actions: dict[str, Callable[[], object]] = {}
+        self._touched, self._pointer = 0.0, [0.0, 0.0]
+        self._held: set[int] = set()
 
-    def _present(self) -> View | None:
-        return None if self._viewport.frame is None else self._viewport.frame.view
+    # --------------------------------------------------------------------------------------- life
 
     def run(self) -> None:
-        """Open, loop until closed, then save and end every thread."""
+        """Show the window until it is closed, then save and end every thread."""
         dpg.create_context()
-        dpg.configure_app(manual_callback_management=True)
-        dpg.create_viewport(
-            title="dynview", width=1360, height=860, x_pos=20, y_pos=20, min_width=900, min_height=600, vsync=True
-        )
-        dpg.setup_dearpygui()
-        theme.apply()
-        self._build()
-        control = Control(self._control_path, self._state) if self._control_path else None
-        self._gl.start()
-        self._engine.start()
-        dpg.show_viewport()
         try:
+            dpg.configure_app(manual_callback_management=True)
+            self._layout.create_viewport(self._options.size)
+            dpg.setup_dearpygui()
+            dpg.show_viewport()
+            self._layout.shown(self._native)
+            self._build()
+            control = Control(self._options.control, self.state) if self._options.control else None
+            self._gl.start()
+            self._native.on_drop(self.start.dropped)
             self._loop(control)
         finally:
-            saved = self._engine.close(CLOSE_SECONDS)
-            self._gl.stop()
-            dpg.destroy_context()
-        if not saved:
-            raise RuntimeError("the engine did not end in time")
+            self._finish()
 
-    def _loop(self, control: Control | None) -> None:
-        last, touched, pointer = time.monotonic(), time.monotonic(), [0.0, 0.0]
-        while dpg.is_dearpygui_running():
-            now = time.monotonic()
-            seconds, last = now - last, now
-            for event in self._engine.drain(EVENTS_PER_FRAME):
-                self._handle(event)
-            if self._gl.splats and not self._publishing:
-                self._publishing = True
-                self._engine.send(p.Publish())
-            frame = self._gl.take_frame()
-            if frame is not None:
-                self._viewport.drawn(frame)
-            drawing = self._gl.take()
-            if drawing is not None:
-                self._viewport.show(drawing)
-            for job in dpg.get_callback_queue() or ():
-                self._call(job)
-            self._layout()
-            self._timeline.tick(seconds)
-            self._ray.set_time(self._timeline.time)
-            self._viewport.tick(seconds, self._export.typing())
-            drawing_began = time.monotonic()
-            dpg.render_dearpygui_frame()
-            cost = time.monotonic() - drawing_began
-            if control is not None:
-                control.serve()
-            place = dpg.get_mouse_pos(local=False)
-            if place != pointer or self._timeline.playing or not self._training.running:
-                touched, pointer = time.monotonic(), place
-            share = SHARE_BUSY if time.monotonic() - touched < LINGER else SHARE_IDLE
-            time.sleep(min(0.25, max(0.0, FRAME_SECONDS - (time.monotonic() - now), cost / share - cost)))
-
-    def _call(self, job: Any) -> None:
-        """One callback; an error in it becomes a sentence, not the end of the window."""
-        try:
-            dpg.run_callbacks([job])
-        except Exception as problem:
-            self._complain(f"This did not work: {problem}")
-
-    # ------------------------------------------------------------------------------------------- layout
+    def _finish(self) -> None:
+        if self._engine is not None:
+            self._engine.close(120.0)
+        self._layout.remember()
+        self.desk.worker.close(30.0)
+        self._gl.stop()
+        dpg.destroy_context()
 
     def _build(self) -> None:
-        with dpg.window(tag="main", no_scrollbar=True):
-            with dpg.group(horizontal=True):
-                with dpg.group(tag="left"):
-                    self._viewport.build()
-                    self._timeline.build()
-                with dpg.child_window(tag="side", width=SIDE, border=False):
-                    for title, panel in (("Training", self._training), ("Ray", self._ray), ("Export", self._export)):
-                        with dpg.collapsing_header(label=title, default_open=True):
-                            panel.build()  # type: ignore[attr-defined]
-                            dpg.add_spacer(height=4)
-            with dpg.group(horizontal=True, tag="status_row"):
-                dpg.add_text("Opening ...", tag="status", color=theme.MUTED)
-                dpg.add_text("", tag="complaint", color=theme.RED)
+        self.desk.skin.apply()
+        with dpg.window(tag="main", no_scrollbar=True, no_scroll_with_mouse=True):
+            build_menus(self.desk)
+            self._layout.build(self.tabs, self.start, self._status)
         dpg.set_primary_window("main", True)
-        dpg.add_window(
-            label="Keys and mouse", tag="help", modal=True, show=False, no_resize=True, width=460, pos=(420, 140)
-        )
-        with dpg.table(header_row=False, parent="help"):
-            dpg.add_table_column(width_fixed=True, init_width_or_weight=180)
-            dpg.add_table_column()
-            for keys, meaning in HELP:
-                with dpg.table_row():
-                    dpg.add_text(keys, color=theme.ACCENT_HOVER)
-                    dpg.add_text(meaning)
+        self._help.build()
+        self._closing.build()
+        self.desk.skin.switch(self.desk.settings.theme)
+        self._actions = {**self._own_actions()}
+        for panel in self._panels:
+            self._actions |= panel.actions()
         with dpg.handler_registry():
-            for key, action in self._keys().items():
-                dpg.add_key_press_handler(key, callback=lambda s, d, act: self._key(act), user_data=action)
+            dpg.add_key_press_handler(callback=self._pressed)
+            dpg.add_key_release_handler(callback=lambda s, number: self._held.discard(number))
+        dpg.set_exit_callback(lambda: self._closing.ask())
 
-    def _layout(self) -> None:
-        """Fit the panels to the window."""
-        width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
-        left, inner = width - SIDE - 3 * MARGIN, height - 2 * MARGIN - STATUS
-        if left < 100 or inner < 200:
-            return
-        self._viewport.resize(left, inner - 2 * ROW - 14)
-        self._timeline.resize(left)
-        dpg.configure_item("side", height=inner - 4)
+    # ------------------------------------------------------------------------------------ the main loop
 
-    def _keys(self) -> dict[int, Callable[[], object]]:
-        v, t, names = self._viewport, self._timeline, list(MODES)
-        return {
-            dpg.mvKey_Spacebar: t.toggle,
-            dpg.mvKey_Left: lambda: t.step(-1),
-            dpg.mvKey_Right: lambda: t.step(1),
-            dpg.mvKey_H: v.go_home,
-            dpg.mvKey_F: v.focus,
-            dpg.mvKey_T: self._training.toggle,
-            dpg.mvKey_1: lambda: v.set_mode(names[0]),
-            dpg.mvKey_2: lambda: v.set_mode(names[1]),
-            dpg.mvKey_3: lambda: v.set_mode(names[2]),
-            dpg.mvKey_4: lambda: v.set_mode(names[3]),
-            dpg.mvKey_5: lambda: v.set_mode(names[4]),
-            dpg.mvKey_Open_Brace: lambda: self._snap(-1),
-            dpg.mvKey_Close_Brace: lambda: self._snap(1),
-            dpg.mvKey_F1: lambda: dpg.configure_item("help", show=not dpg.is_item_shown("help")),
-            dpg.mvKey_S: self._save_with_control,
-        }
+    def _loop(self, control: Control | None) -> None:
+        while dpg.is_dearpygui_running() and not (self._ending and self._engine is None):
+            began = time.monotonic()
+            self._turn(began)
+            drawing = time.monotonic()
+            if self._native.iconified():
+                self._native.wait_events(0.05)
+            else:
+                dpg.render_dearpygui_frame()
+            cost = time.monotonic() - drawing
+            if control is not None:
+                control.serve()
+            self._rest(began, cost)
 
-    def _key(self, action: Callable[[], object]) -> None:
-        if not self._export.typing():
-            action()
+    def _turn(self, now: float) -> None:
+        """Everything that happens between two frames."""
+        self._change_scene()
+        if self._engine is not None:
+            for event in self._engine.drain(EVENTS_PER_FRAME):
+                self._handle(event)
+        self._take_drawings()
+        for job in dpg.get_callback_queue() or ():
+            self._guard(lambda j=job: dpg.run_callbacks([j]))  # type: ignore[misc]
+        self._guard(self.desk.worker.poll)
+        self._guard(self.desk.dialogs.poll)
+        self._layout.tick(self.desk.stage.opened is not None or self._opening)
+        for panel in self._panels:
+            self._guard(lambda panel=panel: panel.tick(now))  # type: ignore[misc]
 
-    def _save_with_control(self) -> None:
-        if dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl):
-            self._engine.send(p.Save())
+    def _take_drawings(self) -> None:
+        if self._gl.splats and not self._publishing and self.desk.stage.opened is not None:
+            self._publishing = True
+            self.desk.send(p.Publish())
+        for side, (look, frame) in self._gl.take_frames().items():
+            self.viewport.drawn(side, look, frame)
+        drawing = self._gl.take()
+        if drawing is not None:
+            self.viewport.show(drawing)
+        if self._gl.failure:
+            self.desk.complain(self._gl.failure)
+            self._gl.failure = None
 
-    def _snap(self, by: int) -> None:
-        name = self._viewport.step_camera(by)
-        if name:
-            self._timeline.time = self._viewport.time
-            dpg.set_value("time", self._viewport.time)
-            self._say(f"At {name}")
+    def _rest(self, began: float, cost: float) -> None:
+        """Leave the rest of the time to whoever trains."""
+        now, place = time.monotonic(), dpg.get_mouse_pos(local=False)
+        training = self._status.running
+        if place != self._pointer or self.timeline.playing or self.desk.stage.flown_by or not training:
+            self._touched, self._pointer = now, place
+        share = SHARE_BUSY if now - self._touched < LINGER else SHARE_IDLE
+        time.sleep(min(SLOWEST, max(0.0, FRAME_SECONDS - (now - began), cost / share - cost)))
 
-    # ------------------------------------------------------------------------------------------- events
+    def _guard(self, job: Callable[[], object]) -> None:
+        """What goes wrong in a callback becomes a sentence, not the end of the window."""
+        try:
+            job()
+        except InputError as problem:
+            self.desk.complain(str(problem))
+        except Exception as problem:
+            self._status.failed(problem)
+
+    # --------------------------------------------------------------------------------------- scenes
+
+    @property
+    def _opening(self) -> bool:
+        return self._source is not None or self._next is not None
+
+    def open_scene(self, source: Source) -> None:
+        """Save and close the scene that is open, and open this one."""
+        self._next = source
+        if self._engine is not None:
+            self._engine.end()
+
+    def close_scene(self) -> None:
+        """Save and close the scene; the start panel follows."""
+        self._next = None
+        if self._engine is not None:
+            self._engine.end()
+
+    def _end(self) -> None:
+        """Close the scene, then the window."""
+        self._ending, self._next = True, None
+        self.close_scene()
+
+    def _change_scene(self) -> None:
+        """Take leave of an engine that has ended, and start the one that is wanted."""
+        if self._engine is not None and not self._engine.alive:
+            for event in self._engine.drain(10_000):
+                self._handle(event)
+            self._engine, self._source, self._publishing = None, None, False
+            self.desk.send = lambda command: None
+            self.desk.stage.close()
+            self.desk.busy.clear()
+            self._gl.publish(Scene(None))
+            for panel in self._panels:
+                panel.closed()
+        if self._engine is None and self._next is not None and not self._ending:
+            self._source, self._next = self._next, None
+            self._engine = Engine(self._source.name, self._source.config, self._source.out)
+            self.desk.send = self._engine.send
+            self._engine.start()
 
     def _handle(self, event: p.Event) -> None:
         name = type(event).__name__
         self._events[name] = self._events.get(name, 0) + 1
-        self._training.handle(event)
-        sentence = self._export.handle(event)
-        if sentence:
-            self._say(sentence)
         match event:
             case p.Opened():
-                self._viewport.opened(event)
-                self._timeline.opened(event)
-                self._export.opened(event)
+                self.desk.stage.open(event)
+                recent = with_recent(self.desk.settings, event.run if event.step else event.source)
+                self.desk.remember(recent=recent.recent)
+                fill_recent(self.desk)
                 dpg.set_viewport_title(f"{event.name} - dynview")
-                train = sum(s.split == "train" for s in event.shots)
-                self._say(
-                    f"{event.name}: {train} pictures to learn from, {len(event.shots) - train} held out    F1 for keys"
-                )
-                if self._train and event.step < event.steps:
-                    self._engine.send(p.Train())
-            case p.Drawn():
-                self._viewport.drawn(event.frame)
+                if self._source is not None and self._source.train and event.step < event.steps:
+                    self.desk.send(p.Train())
             case p.Published():
                 self._gl.publish(Scene(event.scene, event.step))
-                self._viewport.published()
-            case p.Picked():
-                self._picked(event)
-            case p.PickedThroughTime():
-                self._ray.show_through_time(event.history)
-            case p.Status():
-                self._say(event.text)
-            case p.Saved():
-                self._say(f"Saved step {event.step:,} in {event.path}")
-            case p.Evaluated():
-                which = "held-out" if event.split == "test" else "input"
-                self._say(f"Step {event.step:,}: {event.psnr:.2f} dB, SSIM {event.ssim:.3f} on {which} pictures")
-            case p.Paused():
-                self._say(f"Paused at step {event.step:,}")
-            case p.Finished():
-                self._say(f"Training finished at step {event.step:,}")
-            case p.Warned():
-                self._complain(event.message)
-            case p.Failed():
-                self._complain(event.message)
-        if self._gl.failure:
-            self._complain(self._gl.failure)
-            self._gl.failure = None
+        for panel in self._panels:
+            self._guard(lambda panel=panel: panel.handle(event))  # type: ignore[misc]
 
-    def _picked(self, event: p.Picked) -> None:
-        frame, (x, y) = self._viewport.frame, event.ray.pixel
-        color = frame.color[y, x] if frame is not None and frame.view == event.ray.view else None
-        self._viewport.picked(event.ray)
-        self._ray.show(event.ray, color, event.step, event.samples)
+    # -------------------------------------------------------------------------------------- keys
 
-    def _say(self, text: str) -> None:
-        dpg.set_value("status", text)
-        dpg.set_value("complaint", "")
+    def run_action(self, name: str) -> None:
+        """What a key does, by the action's name."""
+        action = self._actions.get(name)
+        if action is not None:
+            self._guard(action)
 
-    def _complain(self, text: str) -> None:
-        self._said.append(text)
-        dpg.set_value("status", "")
-        dpg.set_value("complaint", text)
+    def _pressed(self, sender: int, number: int) -> None:
+        self._touched = time.monotonic()
+        chord = chord_of(number)
+        self.desk.typing = self._layout.typing()
+        if chord is None or self._help.catches(chord) or (self.desk.typing and not chord.startswith(("Ctrl+S", "F"))):
+            return
+        action = self.desk.keys.action_for(chord)
+        if action is not None and not action.held and (action.repeats or number not in self._held):
+            self.run_action(action.name)
+        self._held.add(number)
 
-    def _state(self) -> dict[str, Any]:
-        """What tests ask."""
-        frame, ray = self._viewport.frame, self._ray.ray
-        state: dict[str, Any] = {
-            "step": self._training.step,
-            "running": self._training.running,
-            "time": self._timeline.time,
-            "playing": self._timeline.playing,
-            "exporting": self._export.running,
-            "events": self._events,
-            "complaints": self._said,
-            "settled": frame is not None and frame.view == self._viewport._asked and not self._viewport._coarse,
+    def _own_actions(self) -> Mapping[str, Callable[[], object]]:
+        history = self.desk.history
+
+        def says(what: str, label: str | None) -> None:
+            self.desk.say(f"{what}: {label}" if label else f"Nothing to {what.lower()}")
+
+        return {
+            "edit.undo": lambda: says("Undo", history.undo()),
+            "edit.redo": lambda: says("Redo", history.redo()),
+            "file.close": self.close_scene,
+            "file.save": lambda: self.desk.send(p.Save()),
+            "app.quit": self._closing.ask,
+            **self._layout.actions(),
         }
-        if frame is not None:
-            state["frame"] = {
-                "time": frame.view.time,
-                "version": frame.version,
-                "size": [frame.view.camera.width, frame.view.camera.height],
-                "eye": frame.view.camera.center.tolist(),
-                "asked": [frame.view.overlay, frame.view.pose],
-                "overlay": None if frame.overlay is None else float(np.nanmean(frame.overlay)),
-            }
-        if ray is not None:
-            state["ray"] = {
-                "pixel": ray.pixel,
-                "composite": ray.composite.tolist(),
-                "weights": int((ray.weights > 0).sum()),
-                "target": ray.target_depth,
-            }
+
+    # -------------------------------------------------------------------------------------- tests
+
+    def state(self) -> dict[str, Any]:
+        """What tests ask."""
+        state: dict[str, Any] = {
+            "open": self.desk.stage.opened is not None,
+            "opening": self._opening,
+            "events": self._events,
+            "complaints": [entry.text for entry in self.desk.log if entry.level != "info"],
+            "log": [entry.text for entry in self.desk.log],
+            "tab": self._layout.tab,
+        }
+        for panel in self._panels:
+            state |= panel.state()
         return state

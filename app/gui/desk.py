@@ -1,0 +1,106 @@
+"""What all panels share: the stage, the engine's ear, what the window remembers, undo, and a way to say something."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from app import protocol as p
+from app.gui.file_dialog import FileDialogs
+from app.gui.stage import Stage
+from app.gui.theme import Skin
+from app.history import History
+from app.keys import KeyMap
+from app.settings import Settings
+from app.worker import Worker
+from renderer.errors import InputError
+from training.config import TrainConfig
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that was said. ``at``: seconds since 1970. ``detail``: for a bug report."""
+
+    at: float
+    level: Literal["info", "warning", "error"]
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to open: a clip, a run or a demo scene. ``config``: for a new run, whose folder is ``out`` or one that is
+    free. ``train``: begin at once."""
+
+    name: str
+    config: TrainConfig | None = None
+    out: Path | None = None
+    train: bool = False
+
+
+class Desk:
+    """``send``: hands a command to the engine; while no scene is open it is dropped. ``open_scene``, ``close_scene``:
+    the window's. ``run_action``: does what a key would, by the action's name. ``show_tab``: brings a panel to the
+    front, by its title. ``log``: everything that was said."""
+
+    def __init__(self, skin: Skin, settings: Settings, save: Callable[[Settings], str | None]) -> None:
+        self.skin, self._settings, self._save = skin, settings, save
+        self.stage = Stage()
+        self.history = History()
+        self.worker = Worker()
+        self.dialogs = FileDialogs()
+        self.keys = KeyMap(settings.keys, settings.fly_swapped)
+        self.log: list[Entry] = []
+        self.send: Callable[[p.Command], None] = lambda command: None
+        self.open_scene: Callable[[Source], None] = lambda source: None
+        self.close_scene: Callable[[], None] = lambda: None
+        self.run_action: Callable[[str], None] = lambda name: None
+        self.show_tab: Callable[[str], None] = lambda title: None
+        self.typing = False
+        """Whether keys belong to a text field."""
+        self.busy: dict[str, str] = {}
+        """What would be lost or cut short by closing, in words, by who does it."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the window remembers."""
+        return self._settings
+
+    def remember(self, **values: object) -> None:
+        """Change what the window remembers (:class:`app.settings.Settings`); written beside the loop."""
+        changed = replace(self._settings, **values)  # type: ignore[arg-type]
+        if changed == self._settings:
+            return
+        self._settings = changed
+        self.keys = KeyMap(changed.keys, changed.fly_swapped)
+        self.beside(lambda: self._save(changed), self._unsaved)
+
+    def beside(self, job: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Do something that takes long beside the loop; what goes wrong is said."""
+
+        def failed(problem: Exception) -> None:
+            known = isinstance(problem, InputError)
+            self.complain(str(problem) if known else f"This did not work: {type(problem).__name__}: {problem}")
+
+        self.worker.submit(job, then, failed)
+
+    def say(self, text: str) -> None:
+        """Tell the person what has happened."""
+        self.log.append(Entry(time.time(), "info", text))
+
+    def warn(self, text: str) -> None:
+        """Tell the person something to know; work goes on."""
+        self.log.append(Entry(time.time(), "warning", text))
+
+    def complain(self, text: str, detail: str = "") -> None:
+        """Tell the person what did not work and what to do."""
+        self.log.append(Entry(time.time(), "error", text, detail))
+
+    def _unsaved(self, problem: str | None) -> None:
+        if problem:
+            self.warn(problem)

@@ -1,0 +1,211 @@
+"""What is looked at: the scene, the camera, the time, what both sides show. Pure state: panels read it and change it,
+the viewport shows it. Only the main thread is ever in here."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import protocol as p
+from app.gui.navigation import Viewpoint
+from app.looks import DISTORTION, MODES, Display, Split
+from renderer.camera import Camera
+from renderer.picture import Lines
+from renderer.view import Frame, View
+
+
+@dataclass(frozen=True, eq=False)
+class Spot:
+    """A place in the world that is marked in the picture. ``pixel``: of the view in which it was picked; the mark
+    stays on it while that view is shown. ``color``: in [0, 1]."""
+
+    point: NDArray[np.float64] | None
+    view: View
+    pixel: tuple[int, int]
+    color: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """A click into the picture: on which look, and the pixel (x, y) of it."""
+
+    look: p.Look
+    pixel: tuple[int, int]
+    shift: bool = False
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A line that was drawn across the picture, between two places in pixels of the view."""
+
+    view: View
+    start: tuple[float, float]
+    end: tuple[float, float]
+
+
+class Stage:
+    """``opened``: the scene, None while there is none. ``clicks``, ``lines``: what the mouse asked for in the picture,
+    until the ray panel takes it. ``spots``: marks, by who put them there. ``drawn``: lines in the world, the same.
+    ``frames``: what the sides show now. ``drawing_line``: whether the left button draws a line. ``flown_by``: who
+    moves the camera by itself ("" for nobody), such as a camera path that is played."""
+
+    def __init__(self) -> None:
+        self.opened: p.Opened | None = None
+        self.viewpoint: Viewpoint | None = None
+        self.time = 0.0
+        self.display = Display()
+        self.split = Split()
+        self.cameras_shown, self.axes_shown, self.box_shown, self.ways_shown = False, False, False, True
+        self.drawing_line = False
+        self.flown_by = ""
+        self.clicks: deque[Pressed] = deque()
+        self.lines: deque[Drawn] = deque()
+        self.spots: dict[str, Sequence[Spot]] = {}
+        self.drawn: dict[str, Lines | None] = {}
+        self.frames: dict[p.Side, Frame] = {}
+        self.thumbnails: dict[int, NDArray[np.uint8]] = {}
+        self.moved_at = 0.0
+        self.version = 0
+        self._shot, self._virtual = -1, -1
+
+    # ------------------------------------------------------------------------------------------- the scene
+
+    def open(self, event: p.Opened) -> None:
+        """Another scene: look at it from its home camera."""
+        self.close()
+        self.opened = event
+        self.display = replace(Display(), pose=len(event.virtual_cameras) // 2)
+        self.split = Split(step=event.checkpoints[-1] if event.checkpoints else 0)
+        self.go_home()
+
+    def close(self) -> None:
+        """Forget everything about the scene."""
+        shown = self.cameras_shown, self.axes_shown, self.box_shown, self.ways_shown
+        self.__init__()  # type: ignore[misc]
+        self.cameras_shown, self.axes_shown, self.box_shown, self.ways_shown = shown
+
+    @property
+    def has_distortion(self) -> bool:
+        return self.opened is not None and self.opened.has_distortion
+
+    @property
+    def modes(self) -> list[str]:
+        """Names of what this scene can show."""
+        return [name for name, shown in MODES.items() if shown.needs != "distortion" or self.has_distortion]
+
+    # ------------------------------------------------------------------------------------------ the camera
+
+    def move(self, viewpoint: Viewpoint) -> None:
+        """Look from somewhere else."""
+        self.viewpoint = viewpoint
+        self.touch()
+
+    def touch(self) -> None:
+        """Something that is shown has changed just now."""
+        self.moved_at = time.monotonic()
+        self.version += 1
+
+    def go_home(self) -> None:
+        """To the camera that the scene opened with."""
+        o = self.opened
+        if o is not None:
+            up = np.array(o.up, float)
+            self.move(Viewpoint(o.home, np.array(o.center, float), up / np.linalg.norm(up)))
+
+    def focus(self, point: NDArray[np.float64]) -> None:
+        """Turn around a point from now on."""
+        if self.viewpoint is not None:
+            self.move(self.viewpoint.focused(point))
+
+    def look_from(self, camera: Camera, at: float | None = None) -> None:
+        """From this camera, at a time if one is given."""
+        if self.viewpoint is not None:
+            self.time = self.time if at is None else min(max(at, 0.0), 1.0)
+            self.move(self.viewpoint.placed(camera))
+
+    def set_fov(self, radians: float) -> None:
+        """Vertical field of view."""
+        if self.viewpoint is not None:
+            self.move(self.viewpoint.placed(self.viewpoint.camera.zoomed(radians)))
+
+    def step_camera(self, by: int) -> str:
+        """To the next or previous camera of the clip; its name."""
+        if self.opened is None:
+            return ""
+        shots = [s for s in self.opened.shots if s.split == "train"]
+        names = list(dict.fromkeys(s.camera_name for s in shots))
+        if len(names) > 1:  # the cameras of a rig, at the present time
+            self._shot = (self._shot + by) % len(names) if self._shot >= 0 else (0 if by > 0 else len(names) - 1)
+            here = [s for s in shots if s.camera_name == names[self._shot]]
+            shot = min(here, key=lambda s: abs(s.time - self.time))
+            self.look_from(shot.camera)
+        else:  # the way of a single camera
+            self._shot = (self._shot + by) % len(shots) if self._shot >= 0 else 0
+            shot = shots[self._shot]
+            self.look_from(shot.camera, shot.time)
+        return f"{shot.camera_name}, frame {shot.frame + 1}"
+
+    def step_virtual(self, by: int) -> str:
+        """To the next or previous camera of the generated views; its name."""
+        if self.opened is None or not self.opened.virtual_cameras:
+            return ""
+        count = len(self.opened.virtual_cameras)
+        self._virtual = (self._virtual + by) % count if self._virtual >= 0 else (0 if by > 0 else count - 1)
+        self.look_from(self.opened.virtual_cameras[self._virtual])
+        self.set_display(pose=self._virtual)
+        return f"generated camera s = {self._virtual} of {count}"
+
+    # ------------------------------------------------------------------------------------- what is shown
+
+    def set_time(self, value: float) -> None:
+        """Another moment of the clip, in [0, 1]."""
+        value = min(max(value, 0.0), 1.0)
+        if value != self.time:
+            self.time = value
+            self.touch()
+
+    def set_display(self, **values: object) -> None:
+        """Change how the left side is shown (:class:`app.looks.Display`)."""
+        display = replace(self.display, **values)  # type: ignore[arg-type]
+        if display.mode in self.modes and display != self.display:
+            self.display = display
+            self.version += 1
+
+    def set_split(self, **values: object) -> None:
+        """Change what the right side shows (:class:`app.looks.Split`)."""
+        split = replace(self.split, **values)  # type: ignore[arg-type]
+        if split != self.split:
+            self.split = split
+            self.version += 1
+
+    def looks(self, camera: Camera) -> dict[p.Side, p.Look]:
+        """What both sides show now, through a camera of the wanted size; only the left where nothing is beside it."""
+        d, s = self.display, self.split
+        left = p.Look(View(camera, self.time, d.overlay, d.pose if d.mode == DISTORTION else 0))
+        if s.kind == "off":
+            return {"left": left}
+        if s.kind == "input":
+            return {"left": left, "right": p.Look(View(camera, self.time), "input")}
+        if s.kind == "generated":
+            return {"left": left, "right": p.Look(View(camera, self.time, pose=d.pose), "generated")}
+        if s.kind == "time":
+            return {"left": left, "right": p.Look(replace(left.view, time=s.time))}
+        if s.kind == "checkpoint":
+            return {"left": left, "right": p.Look(View(camera, self.time), step=s.step)}
+        other = self.right_display
+        pose = other.pose if other.mode == DISTORTION else 0
+        return {"left": left, "right": p.Look(View(camera, self.time, other.overlay, pose))}
+
+    @property
+    def right_display(self) -> Display:
+        """How the right side is shown."""
+        if self.split.kind == "mode":
+            return replace(self.display, mode=self.split.mode)
+        if self.split.kind == "checkpoint" and not self.display.overlay:
+            return self.display
+        return self.display if self.split.kind == "time" else Display()

@@ -1,0 +1,52 @@
+"""Which values lie at the two ends of a colour map. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app import protocol as p
+from app.looks import Display
+from renderer.picture import Mode
+from renderer.view import Frame
+
+Range = tuple[float, float]
+MOST = 4000
+"""Pixels that are looked at."""
+SEEN = 0.5
+"""Least opacity of a pixel whose depth counts."""
+
+
+class ValueRanges:
+    """The range of each side and mode, from the last frame that had such values. ``held``: frames change it no more,
+    so that two pictures can be compared by their colours."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self._ranges: dict[tuple[p.Side, Mode], Range] = {}
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._ranges.clear()
+
+    def of(self, side: p.Side, mode: Mode) -> Range:
+        """Values at the two ends; both sides of a split have that of the left where it is of the same kind."""
+        return self._ranges.get(("left", mode)) or self._ranges.get((side, mode)) or (0.0, 1.0)
+
+    def learn(self, side: p.Side, display: Display, frame: Frame) -> None:
+        """Take the range from a frame."""
+        mode = display.shown.mode
+        if self.held and (side, mode) in self._ranges:
+            return
+        if mode == Mode.DEPTH:
+            depth = frame.expected_depth()[frame.opacity > SEEN]
+            if depth.size > 16:
+                low, high = np.percentile(_some(depth), (2, 98))
+                self._ranges[side, mode] = (float(low), float(max(high, low + 1e-6)))
+        elif mode == Mode.OVERLAY and frame.overlay is not None:
+            known = _some(frame.overlay[np.isfinite(frame.overlay)])
+            top = max(float(np.percentile(known, 99.5)), 1e-6) if known.size else 1.0
+            self._ranges[side, mode] = (0.0, 1.0 if display.overlay == "dynamic" else top)
+
+
+def _some(values: np.ndarray) -> np.ndarray:
+    return values[:: max(1, values.size // MOST)]

@@ -1,0 +1,131 @@
+"""What takes long, as generators of events: one piece between two training steps, None where a piece has nothing to
+tell. Closing a generator ends the job; what it has half written is removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app import protocol as p
+from renderer.errors import InputError
+from renderer.gaussians import Gaussians
+from training.config import Head
+from training.data.dataset import Split
+from training.evaluation import score, spread
+from training.frame_scores import frame_errors as errors_of_frames
+from training.frame_scores import moving_energy
+from training.overlay import UNITS, disagreement_pieces, time_slice
+from training.run import Run
+from training.trainer import Trainer
+
+
+class Idle:
+    """Yielded by a job that has nothing to do at present."""
+
+
+IDLE = Idle()
+Job = Iterator[p.Event | Idle | None]
+EVALUATION_VIEWS = 12
+"""Views of an evaluation while training; ``dynview evaluate`` measures all."""
+THUMBNAIL_WIDTH = 96
+MOST_THUMBNAILS = 48
+"""Cameras whose pictures are shown."""
+TELL_EVERY = 6
+"""Pieces between two events of a job that tells what it has so far."""
+
+
+def evaluated(run: Run) -> Job:
+    """Scores of some held-out views, of input views where none is held out."""
+    dataset, step = run.trainer.clip(), run.trainer.done
+    split: Split = "test" if dataset.indices("test") else "train"
+    scores = []
+    for index in spread(dataset.indices(split), EVALUATION_VIEWS):
+        scores.append(score(run.trainer.scene, dataset, index))
+        yield None
+    psnr, ssim = (float(np.mean([getattr(s, name) for s in scores])) for name in ("psnr", "ssim"))
+    if run.begun:
+        run.log(step=step, split=split, psnr=psnr, ssim=ssim)
+    yield p.Evaluated(step, psnr, ssim, split)
+
+
+def ray_through_time(trainer: Trainer, pick: p.Pick) -> Job:
+    """A picked ray over the clip."""
+    for history in trainer.ray_through_time(pick.view, pick.pixel):
+        yield None if history is None else p.PickedThroughTime(history, pick.key)
+
+
+def picked_line(trainer: Trainer, pick: p.PickLine) -> p.LinePicked:
+    """The slice of weights under a line."""
+    try:
+        camera, row, columns = pick.view.camera.along(pick.start, pick.end)
+    except ValueError as problem:
+        raise InputError(str(problem)) from None
+    edges, slices = trainer.rows(replace(pick.view, camera=camera), row)
+    return p.LinePicked(pick, edges, {name: values[columns] for name, values in slices.items()}, trainer.done)
+
+
+def frame_energies(run: Run) -> Job:
+    """How much each frame moves, once."""
+    values = np.full(run.dataset.frame_count, np.nan)
+    for done, measured in enumerate(moving_energy(run.dataset), start=1):
+        if measured is not None:
+            values[measured[0]] = measured[1]
+        yield p.FrameEnergies(values.copy()) if done % TELL_EVERY == 0 else None
+    yield p.FrameEnergies(values)
+
+
+def frame_errors(run: Run) -> Job:
+    """How well each frame is reproduced, again and again: from where the scene has changed since."""
+    trainer, looked_at = run.trainer, -1
+    values = np.full(run.dataset.frame_count, np.nan)
+    while True:
+        if trainer.done == looked_at:
+            yield IDLE
+            continue
+        looked_at = trainer.done
+        for done, measured in enumerate(errors_of_frames(trainer), start=1):
+            if measured is not None:
+                values[measured[0]] = measured[1]
+            yield p.FrameErrors(values.copy(), trainer.done) if done % TELL_EVERY == 0 else None
+        yield p.FrameErrors(values.copy(), trainer.done)
+
+
+def measured_distortion(trainer: Trainer, head: Head) -> Job:
+    """The (s, t) matrix of mean distortion, as far as it is known, of the scene as it is now."""
+    term, step, scene = trainer.generated, trainer.done, trainer.scene
+    if term is None or term.field is None or not term.shows(step) or not isinstance(scene, Gaussians):
+        yield p.Warned("The distortion field is not on yet; it is switched on while training goes on")
+        return
+    for done, found in enumerate(disagreement_pieces(scene.cloned(), term.field, term.views, head)):
+        complete = found.measured == found.wanted
+        event = p.DistortionMeasured(head, found.values, tuple(found.times), UNITS[head], step, complete)
+        yield event if complete or done % TELL_EVERY == 0 else None
+
+
+def sliced_time(trainer: Trainer, asked: p.SliceTime) -> Job:
+    """Rows of a virtual camera over time."""
+    for piece in time_slice(trainer, asked.pose, asked.row):
+        yield None if piece is None else p.TimeSliced(piece)
+
+
+def shown_cameras(run: Run) -> Job:
+    """Small pictures: of each camera of a rig one, of a moving camera some along its way."""
+    dataset = run.dataset
+    first: dict[str, int] = {}
+    for index, shot in enumerate(dataset.shots):
+        first.setdefault(shot.camera_name, index)
+    chosen = list(first.values())
+    if len(chosen) == 1:
+        chosen = spread(range(len(dataset.shots)), MOST_THUMBNAILS)
+    small: dict[int, NDArray[np.uint8]] = {}
+    for index in chosen[:MOST_THUMBNAILS]:
+        picture = dataset.read(index)
+        height = max(1, round(picture.shape[0] * THUMBNAIL_WIDTH / picture.shape[1]))
+        resized = cv2.resize(picture, (THUMBNAIL_WIDTH, height), interpolation=cv2.INTER_AREA)
+        small[index] = np.ascontiguousarray(resized, np.uint8)
+        yield None
+    yield p.CamerasShown(small)

@@ -1,0 +1,78 @@
+"""From a look to a frame: of the scene as it is, of a checkpoint, of the clip's or of a generated picture."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from app import protocol as p
+from renderer.errors import InputError
+from renderer.scene import Scene, render
+from renderer.view import Frame, View
+from training.checkpoint import load_checkpoint
+from training.run import Run
+
+KEPT_SCENES = 2
+"""Scenes of checkpoints that stay in memory."""
+
+
+class Painter:
+    """Draws looks of a run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._scenes: OrderedDict[int, Scene] = OrderedDict()
+
+    def draw(self, look: p.Look) -> Frame:
+        """The look at the size of its view. InputError for a checkpoint that is gone, or a picture that there is not.
+
+        The frame's view has the camera of the picture where that is not the scene's.
+        """
+        if look.of == "input":
+            return self._input(look.view)
+        if look.of == "generated":
+            return self._generated(look.view)
+        if look.step is not None and look.step != self._run.trainer.done:
+            return render(self._scene(look.step), look.view, version=look.step)
+        return self._run.trainer.draw(look.view)
+
+    def finer(self, look: p.Look) -> Iterator[Frame | None] | None:
+        """Pieces of a finer picture than :meth:`draw` takes the time for; None where there is nothing finer."""
+        return self._run.trainer.drawn_finely(look.view) if look.live else None
+
+    def _scene(self, step: int) -> Scene:
+        if step not in self._scenes:
+            self._scenes[step] = load_checkpoint(self._run.folder, with_training=False, step=step).scene
+            while len(self._scenes) > KEPT_SCENES:
+                self._scenes.popitem(last=False)
+        self._scenes.move_to_end(step)
+        return self._scenes[step]
+
+    def _input(self, view: View) -> Frame:
+        trainer = self._run.trainer
+        index = trainer.shot_of(view)
+        if index is None:
+            index = trainer.nearest_shot(view)
+        shot = trainer.clip().shots[index]
+        scale = min(view.camera.width / shot.camera.width, view.camera.height / shot.camera.height)
+        width, height = max(1, round(shot.camera.width * scale)), max(1, round(shot.camera.height * scale))
+        seen = replace(view, camera=shot.camera.resized(width, height), time=shot.time, overlay="")
+        return _picture(seen, trainer.input_picture(index, width, height))
+
+    def _generated(self, view: View) -> Frame:
+        trainer = self._run.trainer
+        picture = trainer.generated_picture(view.pose, view.time, view.camera.width, view.camera.height)
+        generated = trainer.clip().generated
+        if picture is None or generated is None:
+            raise InputError("no generated picture is there to be shown; make some with dynview generate")
+        camera = generated.cameras[view.pose].resized(view.camera.width, view.camera.height)
+        return _picture(replace(view, camera=camera, overlay=""), picture)
+
+
+def _picture(view: View, color: np.ndarray) -> Frame:
+    """A picture as a frame: opaque, of no known depth."""
+    nothing = np.full(color.shape[:2], np.nan, np.float32)
+    return Frame(view, np.ascontiguousarray(color, np.float32), nothing, np.ones(color.shape[:2], np.float32))

@@ -1,0 +1,400 @@
+"""What the engine does with an open run: commands, pictures, rays, long jobs, training steps, one after another.
+
+Only the engine's thread is ever in here. A turn is: commands, the newest looks and picks, a piece of each long job, one
+training step. Whatever waits, waits for one step at most.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app import export_jobs, jobs
+from app import protocol as p
+from app.painter import Painter
+from renderer.camera import Camera
+from renderer.errors import InputError
+from renderer.gaussians import Gaussians
+from renderer.paths import focus_point
+from training.checkpoint import checkpoint_steps
+from training.data.dataset import Dataset
+from training.depth_term import depth_term
+from training.initialise import scene_box
+from training.run import Run
+from training.schedule import milestones
+
+PROGRESS_INTERVAL = 0.1
+"""Seconds between two Progress events."""
+REDRAW_SHARE, RAY_SHARE, FRAMES_SHARE = 0.06, 0.02, 0.02
+"""Shares of the time that may go into redrawing looks that stay as they are, into the rays that are followed, and into
+measuring frames, while the scene is learned: what nobody asked for anew. What somebody asks for is done at once."""
+PUBLISH_INTERVAL = 0.5
+"""Seconds between two copies of the scene that are handed over while it is learned."""
+RATE_WINDOW = 50
+"""Steps over which the rate and the served share are measured."""
+
+Guard = Callable[[Callable[[], object], str], object]
+
+
+@dataclass
+class Mail:
+    """What came in since it was last looked into: of looks and picks the newest by side and by key."""
+
+    commands: list[p.Command] = field(default_factory=list)
+    looks: dict[p.Side, p.Draw] = field(default_factory=dict)
+    picks: dict[str, p.Pick | p.Unpick] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.commands or self.looks or self.picks)
+
+
+class Rest:
+    """Keeps something that happens again and again within a share of the time."""
+
+    def __init__(self, share: float) -> None:
+        self._share, self._until = share, 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether it may happen again."""
+        return time.monotonic() >= self._until
+
+    def took(self, seconds: float) -> None:
+        """It has happened, and took so long."""
+        self._until = time.monotonic() + seconds * (1 / self._share - 1)
+
+
+@dataclass
+class Job:
+    """Something long, a piece at a time. ``what``: said when it fails. ``rest``: while the scene is learned, where it
+    is not done at once. ``for_window``: whether it counts as work for the window."""
+
+    pieces: jobs.Job
+    what: str
+    rest: Rest | None = None
+    for_window: bool = True
+
+
+class Session:
+    """``emit``: hands an event over. ``guard``: runs something whose failure becomes an event."""
+
+    def __init__(self, run: Run, emit: Callable[[p.Event], None], guard: Guard) -> None:
+        self._run, self._emit, self._guard = run, emit, guard
+        self._painter = Painter(run)
+        self._until: int | None = None
+        self._saved_at = run.trainer.done
+        self._looks: dict[p.Side, p.Look] = {}
+        self._picks: dict[str, p.Pick] = {}
+        self._jobs: dict[str, Job] = {}
+        self._redrawn, self._followed = Rest(REDRAW_SHARE), Rest(RAY_SHARE)
+        self._publishing, self._published_at, self._published_step = False, 0.0, -1
+        self._stamps: deque[float] = deque(maxlen=RATE_WINDOW)
+        self._served: deque[float] = deque(maxlen=RATE_WINDOW)
+        self._serving = 0.0
+        self._progress_at = 0.0
+        self._milestones = milestones(run.config, run.trainer.generated is not None)
+
+    def turn(self, mail: Mail) -> bool:
+        """One round; False when there was nothing to do."""
+        began = time.monotonic()
+        for command in mail.commands:
+            self._guard(lambda c=command: self._obey(c), "The command failed")  # type: ignore[misc]
+        for side, draw in mail.looks.items():
+            self._look(side, draw.look)
+        for key, pick in mail.picks.items():
+            self._pick(key, pick)
+        self._serving += time.monotonic() - began
+        worked = self._advance_jobs()
+        if self._until is not None:
+            self._guard_training()
+            worked = True
+        return worked or bool(mail)
+
+    def end(self) -> None:
+        """Stop long jobs and keep what was learned."""
+        for key in list(self._jobs):
+            self._drop(key)
+        if self._run.begun and self._run.trainer.done > self._saved_at:
+            self._guard(self._save, "The checkpoint could not be written")
+
+    # ---------------------------------------------------------------------------------------- commands
+
+    def _obey(self, command: p.Command) -> None:
+        run = self._run
+        match command:
+            case p.Train():
+                self._start_training(command.until)
+            case p.Pause():
+                self._stand_still()
+            case p.Stop():
+                self._stand_still()
+                if run.begun and run.trainer.done > self._saved_at:
+                    self._save()
+            case p.Configure():
+                self._configure(dict(command.values))
+            case p.Save():
+                run.begin()
+                self._save()
+            case p.Publish():
+                self._publishing = True
+                self._publish()
+            case p.PickLine():
+                self._emit(jobs.picked_line(run.trainer, command))
+            case p.WatchFrames():
+                self._jobs["energies"] = Job(jobs.frame_energies(run), "Frames could not be read", Rest(FRAMES_SHARE))
+                self._jobs["errors"] = Job(jobs.frame_errors(run), "Frames could not be compared", Rest(FRAMES_SHARE))
+            case p.MeasureDistortion():
+                self._jobs["distortion"] = Job(
+                    jobs.measured_distortion(run.trainer, command.head), "The distortion could not be measured"
+                )
+            case p.SliceTime():
+                self._jobs["slice"] = Job(
+                    jobs.sliced_time(run.trainer, command), "The generated pictures could not be read"
+                )
+            case p.ShowCameras():
+                self._jobs["cameras"] = Job(jobs.shown_cameras(run), "A picture could not be read", Rest(FRAMES_SHARE))
+            case p.Evaluate():
+                self._jobs["evaluation"] = Job(jobs.evaluated(run), "Evaluation failed", for_window=False)
+            case p.Export():
+                self._export(command)
+            case p.CancelExport():
+                self._drop("export")
+
+    def _configure(self, values: dict[str, object]) -> None:
+        config = self._run.reconfigure(values)
+        self._milestones = milestones(config, self._run.trainer.generated is not None)
+        self._emit(p.Configured(config, tuple(values), self._run.trainer.done))
+
+    def _export(self, command: p.Export) -> None:
+        if "export" in self._jobs:
+            self._emit(p.Warned("Something is being exported already; cancel it or wait for its end"))
+            return
+        job = export_jobs.exported(self._run, self._painter, command.plan)
+        self._jobs["export"] = Job(job, "The export failed", for_window=False)
+
+    def _drop(self, key: str) -> None:
+        """End a job early; an export says so, for its files are gone."""
+        job = self._jobs.pop(key, None)
+        if job is None:
+            return
+        job.pieces.close()  # type: ignore[attr-defined]
+        if key == "export":
+            self._emit(p.ExportProgress(0, 1, cancelled=True))
+
+    # ---------------------------------------------------------------------------------------- training
+
+    def _start_training(self, until: int | None) -> None:
+        trainer = self._run.trainer
+        if trainer.finished:
+            self._emit(p.Finished(trainer.done))
+            return
+        self._run.begin()
+        self._until = min(until or trainer.steps, trainer.steps)
+        self._stamps.clear()
+        self._served.clear()
+        self._emit(p.Status("Compiling the kernels; the first step takes longest"))
+        self._emit(p.Started(trainer.done, trainer.steps))
+
+    def _stand_still(self) -> None:
+        """Pause; everything that is shown becomes that of the last step."""
+        if self._until is None:
+            return
+        self._until = None
+        self._show_all()
+        self._emit(p.Paused(self._run.trainer.done))
+
+    def _guard_training(self) -> None:
+        before = self._run.trainer.done
+        self._guard(self._train_step, "Training stopped")
+        if self._run.trainer.done == before:  # the step failed: stand still rather than fail again
+            self._until = None
+            self._emit(p.Paused(before))
+
+    def _train_step(self) -> None:
+        run, trainer = self._run, self._run.trainer
+        report = run.step()
+        if not self._stamps:
+            self._emit(p.Status("Training"))
+        self._stamps.append(time.monotonic())
+        self._served.append(self._serving)
+        self._serving = 0.0
+        for milestone in self._milestones:
+            if milestone.is_at(trainer.done):
+                self._emit(p.Milestone(trainer.done, milestone.text))
+        reached = self._until is not None and trainer.done >= self._until
+        if reached or self._stamps[-1] - self._progress_at >= PROGRESS_INTERVAL:
+            self._report(report.loss, report.psnr, report.size)
+        if run.is_due(run.config.save_every):
+            self._save()
+        if run.is_due(run.config.evaluate_every) and "evaluation" not in self._jobs:
+            self._obey(p.Evaluate())
+        began = time.monotonic()
+        self._keep_up()
+        self._serving += time.monotonic() - began
+        if reached:
+            self._until = None
+            self._show_all()
+            self._emit(p.Finished(trainer.done) if trainer.finished else p.Paused(trainer.done))
+
+    def _report(self, loss: float, psnr: float, size: int) -> None:
+        trainer, stamps = self._run.trainer, self._stamps
+        self._progress_at = stamps[-1]
+        passed = max(stamps[-1] - stamps[0], 1e-9)
+        rate = (len(stamps) - 1) / passed if len(stamps) > 1 else 0.0
+        eta = (trainer.steps - trainer.done) / rate if rate > 0 else float("nan")
+        served = min(1.0, sum(list(self._served)[1:]) / passed) if len(stamps) > 1 else 0.0
+        facts = trainer.facts()
+        self._emit(
+            p.Progress(
+                trainer.done, trainer.steps, loss, psnr, size, trainer.unit, rate, eta,
+                parts=facts.parts, turned=facts.turned, shifted=facts.shifted, memory=facts.memory, served=served,
+            )
+        )  # fmt: skip
+
+    def _save(self) -> None:
+        path = self._run.save()
+        self._saved_at = self._run.trainer.done
+        self._emit(p.Saved(self._saved_at, path, tuple(checkpoint_steps(self._run.folder))))
+
+    # ------------------------------------------------------------------------------------ looks and rays
+
+    def _look(self, side: p.Side, look: p.Look | None) -> None:
+        self._jobs.pop(f"finer {side}", None)
+        if look is None:
+            self._looks.pop(side, None)
+            return
+        self._looks[side] = look
+        self._guard(lambda: self._draw(side), "The view could not be drawn")
+
+    def _draw(self, side: p.Side) -> None:
+        look = self._looks[side]
+        began = time.monotonic()
+        self._emit(p.Drawn(self._painter.draw(look), look, side))
+        self._redrawn.took(time.monotonic() - began)
+        finer = self._painter.finer(look)
+        if finer is not None:
+            pieces = (None if frame is None else p.Drawn(frame, look, side) for frame in finer)
+            self._jobs[f"finer {side}"] = Job(pieces, "The view could not be drawn")
+
+    def _pick(self, key: str, pick: p.Pick | p.Unpick) -> None:
+        self._picks.pop(key, None)
+        self._jobs.pop(f"history {key}", None)
+        if isinstance(pick, p.Unpick):
+            return
+        if self._guard(lambda: self._answer(pick), "The ray could not be read") is True:
+            self._picks[key] = pick
+            pieces = jobs.ray_through_time(self._run.trainer, pick)
+            self._jobs[f"history {key}"] = Job(pieces, "The ray could not be read", Rest(0.3))
+
+    def _answer(self, pick: p.Pick) -> bool:
+        trainer, began = self._run.trainer, time.monotonic()
+        try:
+            ray = trainer.ray(pick.view, pick.pixel)
+        except ValueError as problem:
+            raise InputError(str(problem)) from None
+        temperature = depth_term(trainer.config).temperature(trainer.done)
+        self._emit(p.Picked(ray, trainer.done, trainer.sampled_depths(ray), temperature, pick.key))
+        self._followed.took(time.monotonic() - began)
+        return True
+
+    def _keep_up(self) -> None:
+        """Renew what shows the scene as it is now, within the time that this may take."""
+        if self._redrawn.over:
+            for side, look in self._looks.items():
+                if look.live:
+                    self._draw(side)
+        if self._followed.over:
+            for pick in self._picks.values():
+                self._answer(pick)
+        if time.monotonic() - self._published_at > PUBLISH_INTERVAL:
+            self._publish()
+
+    def _show_all(self) -> None:
+        for side, look in self._looks.items():
+            if look.live:
+                self._draw(side)
+        for pick in self._picks.values():
+            self._answer(pick)
+        self._publish()
+
+    def _publish(self) -> None:
+        """Hand over a copy of the scene, where somebody wants it and it has changed."""
+        scene, step = self._run.trainer.scene, self._run.trainer.done
+        if not self._publishing or not isinstance(scene, Gaussians) or step == self._published_step:
+            return
+        self._emit(p.Published(scene.cloned(), step))
+        self._published_at, self._published_step = time.monotonic(), step
+
+    # --------------------------------------------------------------------------------------------- jobs
+
+    def _advance_jobs(self) -> bool:
+        """A piece of everything that takes long; whether any had something to do."""
+        training, worked = self._until is not None, False
+        for key, job in list(self._jobs.items()):
+            if training and (key.startswith("finer") or (job.rest is not None and not job.rest.over)):
+                continue
+            began = time.monotonic()
+            going_on, busy = self._advance(job)
+            if not going_on:
+                self._jobs.pop(key, None)
+            worked = worked or busy
+            seconds = time.monotonic() - began
+            if job.rest is not None:
+                job.rest.took(seconds)
+            if job.for_window:
+                self._serving += seconds
+        return worked
+
+    def _advance(self, job: Job) -> tuple[bool, bool]:
+        """A piece of a job: whether it goes on, and whether it had something to do."""
+        pieces: list[p.Event | jobs.Idle | None] = []
+        self._guard(lambda: pieces.extend(itertools.islice(job.pieces, 1)), job.what)
+        if not pieces:
+            return False, True
+        if isinstance(pieces[0], jobs.Idle):
+            return True, False
+        if pieces[0] is not None:
+            self._emit(pieces[0])
+        return True, True
+
+
+def opened_event(run: Run) -> p.Opened:
+    """What the window is told of a run that was opened."""
+    trainer, scene = run.trainer, run.trainer.scene
+    dataset = trainer.clip()
+    cameras = [dataset.shots[i].camera for i in dataset.indices("train")]
+    center = focus_point(cameras, dataset.near, dataset.far)
+    generated = dataset.generated if trainer.generated is not None else None
+    return p.Opened(
+        name=dataset.name,
+        source=run.source,
+        shots=tuple(dataset.shots),
+        home=home_camera(dataset),
+        center=tuple(float(x) for x in center),  # type: ignore[arg-type]
+        up=dataset.up,
+        depths=(dataset.near, dataset.far),
+        box=scene_box(dataset, scene if isinstance(scene, Gaussians) else None),
+        fps=dataset.fps,
+        frame_count=dataset.frame_count,
+        step=trainer.done,
+        steps=trainer.steps,
+        run=run.folder,
+        config=run.config,
+        model="gaussians" if isinstance(scene, Gaussians) else "field",
+        checkpoints=tuple(checkpoint_steps(run.folder)),
+        virtual_cameras=tuple(generated.cameras) if generated else (),
+        generated_times=tuple(sorted({f.time for f in generated.frames})) if generated else (),
+        has_distortion=trainer.generated is not None and trainer.generated.field is not None,
+    )
+
+
+def home_camera(dataset: Dataset) -> Camera:
+    """The training camera nearest to the middle of them all."""
+    cameras = [dataset.shots[i].camera for i in dataset.indices("train")]
+    centers = np.stack([c.center for c in cameras])
+    return cameras[int(np.linalg.norm(centers - np.median(centers, axis=0), axis=1).argmin())]
