@@ -7,8 +7,10 @@ import pytest
 
 from app import cli, console
 from renderer.errors import InputError
+from renderer.picture import palette_table
 from tests.tiny import tiny_dataset
 from training import run as run_module
+from training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,53 @@ def test_a_saved_camera_path_is_rendered_at_its_own_size(trained: Path, tmp_path
     assert iio.imread(tmp_path / "v.mp4", plugin="FFMPEG").shape == (3, 32, 64, 3)
 
 
+@pytest.mark.parametrize("name", ["v.webm", "v.gif", "shots"])
+def test_videos_are_written_in_the_format_of_their_name(trained: Path, tmp_path: Path, name: str) -> None:
+    dynview("render", str(trained), "--frames", "4", "--fps", "10", "--quality", "draft", "--out", str(tmp_path / name))
+    if name == "shots":
+        video = np.stack([iio.imread(p) for p in sorted((tmp_path / name).iterdir())])
+    else:
+        video = iio.imread(tmp_path / name, plugin="pillow" if name == "v.gif" else "FFMPEG", index=None)[..., :3]
+    assert video.shape == (4, 30, 40, 3)
+    assert video.std() > 5
+
+
+def rendered(trained: Path, folder: Path, *options: str) -> np.ndarray:
+    dynview("render", str(trained), "--frames", "4", "--path", "fixed", "--out", str(folder), *options)
+    return np.stack([iio.imread(p) for p in sorted(folder.iterdir())])
+
+
+@pytest.mark.parametrize("mode", ["depth", "opacity", "normals", "velocity", "dynamic", "error", "rays/entropy"])
+def test_every_mode_can_be_a_video(trained: Path, tmp_path: Path, mode: str) -> None:
+    colour, shown = rendered(trained, tmp_path / "a"), rendered(trained, tmp_path / "b", "--mode", mode)
+    assert shown.shape == colour.shape
+    assert np.abs(shown.astype(int) - colour).mean() > 5
+
+
+def test_an_error_that_is_known_nowhere_on_a_path_is_refused(trained: Path, tmp_path: Path) -> None:
+    entry = {"camera_to_world": np.eye(4).reshape(-1).tolist(), "fov": 60.0, "render_time": 0.5}
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({"camera_path": [entry] * 3, "render_width": 64, "render_height": 32, "fps": 10}))
+    with pytest.raises(InputError, match="no view is that of a camera of the clip; try --path fixed"):
+        dynview("render", str(trained), "--path", str(path), "--mode", "error", "--out", str(tmp_path / "v.mp4"))
+    assert [p.name for p in tmp_path.iterdir()] == ["p.json"]
+
+
+def test_the_colours_of_a_mode_mean_the_same_in_every_frame(trained: Path, tmp_path: Path) -> None:
+    """Against the palette, with one range for the whole video: the depth of a pixel in the last frame."""
+    shown = rendered(trained, tmp_path / "b", "--mode", "depth").astype(float) / 255
+    run = console.open_run(trained)
+    views, _ = cli.Render(trained, path="fixed", frames=4).views(run.dataset)
+    frames = [run.trainer.draw(view) for view in views]
+    depths = np.stack([frame.expected_depth() for frame in frames])
+    low, high = np.percentile(depths[np.isfinite(depths)], (2, 98))
+    table = palette_table("viridis")
+    for frame, picture in zip(frames, shown, strict=True):
+        solid = frame.opacity > 0.3
+        expected = table[(np.clip((frame.expected_depth()[solid] - low) / (high - low), 0, 1) * 255 + 0.5).astype(int)]
+        np.testing.assert_allclose(picture[solid], expected, atol=0.02)
+
+
 def test_resuming_goes_on_to_the_new_number_of_steps(trained: Path, tmp_path: Path) -> None:
     dynview("train", "tiny", "--steps", "10", "--scene.points", "40", "--out", str(tmp_path / "run"))
     dynview("train", "tiny", "--steps", "14", "--resume", "--out", str(tmp_path / "run"))
@@ -109,6 +158,11 @@ def test_resuming_goes_on_to_the_new_number_of_steps(trained: Path, tmp_path: Pa
         (["render", "RUN", "--path", "nowhere.json"], "nowhere.json"),
         (["render", "RUN", "--out", "video.avi"], "video.avi"),
         (["render", "RUN", "--frames", "0"], "--frames"),
+        (["render", "RUN", "--fps", "60", "--out", "v.gif"], "50 frames per second"),
+        (["render", "RUN", "--quality", "finest"], "finest"),
+        (["render", "RUN", "--mode", "heat"], "--mode heat"),
+        (["render", "RUN", "--mode", "rays/heat"], "--mode rays/heat"),
+        (["render", "RUN", "--mode", "distortion", "--frames", "3"], "no distortion field"),
         (["train", "tiny", "--out", "RUN"], "--resume"),
     ],
 )
@@ -142,7 +196,7 @@ def test_a_failed_command_leaves_no_half_video(trained: Path, tmp_path: Path, mo
     def broken(*arguments: object, **options: object) -> None:
         raise InputError("no")
 
-    monkeypatch.setattr(cli, "render", broken)
+    monkeypatch.setattr(Trainer, "draw", broken)
     with pytest.raises(InputError):
         dynview("render", str(trained), "--frames", "3", "--out", str(tmp_path / "v.mp4"))
     assert list(tmp_path.iterdir()) == []
