@@ -73,13 +73,18 @@ def _check_length(before: TrainConfig, after: TrainConfig, done: int) -> None:
 
 
 def _stage(config: TrainConfig, done: int) -> dict[str, object]:
-    """Where the schedule stands, by what depends on the run's length."""
+    """Where the schedule stands, by what depends on the run's length. What ends with the run is not over before."""
+
+    def span(start: int, stop: int) -> tuple[bool, bool]:
+        end = config.scaled(stop)
+        return done >= config.scaled(start), end < (config.steps or 0) and done >= end
+
     c, d = config.cameras, config.distortion
     stage: dict[str, object] = {}
     if config.scene.model == "gaussians":
         stage["level of the harmonics"] = min(MAX_LEVEL, done // config.scaled(config.sh_interval))
     if c.enabled:
-        stage["learning of the cameras"] = (done >= config.scaled(c.start), done >= config.scaled(c.stop))
+        stage["learning of the cameras"] = span(c.start, c.stop)
     if d.enabled and config.generated.batch:
-        stage["learning of the distortion field"] = (done >= config.scaled(d.start), done >= config.scaled(d.stop))
+        stage["learning of the distortion field"] = span(d.start, d.stop)
     return stage
