@@ -53,6 +53,7 @@ class App:
     def __init__(self, display: Display, folder: Path, *arguments: str) -> None:
         self._environment = {**os.environ, "DISPLAY": display.name, "PYTHONFAULTHANDLER": "1", "PYTHONPATH": str(ROOT)}
         self._environment.pop("WAYLAND_DISPLAY", None)
+        self._environment.setdefault("DYNVIEW_CONFIG", str(folder / "config"))
         self._log = (folder / "window.log").open("w+")
         path = folder / "control"
         self.process = subprocess.Popen(
@@ -129,6 +130,11 @@ class App:
         for _ in range(4):
             self.mouse("mousemove_relative", "--", by[0] // 4, by[1] // 4)
         self.mouse("mouseup", button)
+
+    def tab(self, title: str) -> None:
+        """Bring a panel to the front, by a click on its tab."""
+        self.click(f"tab {title}")
+        self.until(lambda s: s["tab"] == title)
 
     def key(self, name: str) -> None:
         self.mouse("key", name)

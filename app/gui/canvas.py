@@ -21,7 +21,7 @@ class Canvas:
     def build(self, width: int, height: int) -> None:
         """Make the image."""
         self._texture = Texture(self._native)
-        dpg.add_image(self._texture.tag, tag=self._tag, width=width, height=height)
+        dpg.add_image(self._texture.tag, tag=self._tag, width=width, height=height, show=False)
 
     def resize(self, width: int, height: int) -> None:
         """The size on the screen, pixels."""
@@ -31,7 +31,15 @@ class Canvas:
         """(height, width, 4) bytes, row 0 on top."""
         assert self._texture is not None, "build it first"
         self._waiting = None if self._texture.write(rgba) else rgba
-        dpg.configure_item(self._tag, texture_tag=self._texture.tag, uv_min=(0, 0), uv_max=self._texture.uv_max)
+        shown = self._waiting is None
+        dpg.configure_item(
+            self._tag, texture_tag=self._texture.tag, uv_min=(0, 0), uv_max=self._texture.uv_max, show=shown
+        )
+
+    def clear(self) -> None:
+        """Show nothing until the next picture."""
+        self._waiting = None
+        dpg.configure_item(self._tag, show=False)
 
     def tick(self) -> None:
         """Once per frame of the window: pixels that could not be taken yet."""

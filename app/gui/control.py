@@ -15,10 +15,12 @@ Answer = queue.SimpleQueue[Any]
 
 
 class Control:
-    """Listens on a Unix socket. ``state``: what the window says of itself."""
+    """Listens on a Unix socket. ``state``: what the window says of itself. ``run``: does what a key would."""
 
-    def __init__(self, path: str, state: Callable[[], dict[str, Any]]) -> None:
-        self._state = state
+    def __init__(
+        self, path: str, state: Callable[[], dict[str, Any]], run: Callable[[str], None], tab: Callable[[str], None]
+    ) -> None:
+        self._state, self._run, self._show_tab = state, run, tab
         self._requests: queue.SimpleQueue[tuple[dict[str, Any], Answer]] = queue.SimpleQueue()
         self._waiting: list[tuple[int, Answer]] = []
         self._server = socket.socket(socket.AF_UNIX)
@@ -49,6 +51,12 @@ class Control:
                 return dpg.get_item_label(request["tag"])
             case "set":
                 dpg.set_value(request["tag"], request["value"])
+                return None
+            case "action":
+                self._run(request["name"])
+                return None
+            case "tab":
+                self._show_tab(request["title"])
                 return None
             case "state":
                 return self._state()

@@ -63,7 +63,7 @@ class Layout:
             dpg.add_button(label="", width=skin.px(GRIP), tag="splitter")
             with dpg.child_window(tag="side", border=False, no_scrollbar=True):
                 skin.flush("side")
-                with dpg.tab_bar(tag="tabs", reorderable=True):
+                with dpg.tab_bar(tag="tabs"):
                     for panel in tabs:
                         self._titles.append(panel.title)
                         with (

@@ -37,7 +37,7 @@ class Curve:
 class TrainingPanel(Panel):
     """Start, pause, and the curves."""
 
-    title = "Training"
+    title = "Train"
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)

@@ -118,6 +118,7 @@ class Viewport(Panel):
         self._asked, self._shown, self._here = {}, {}, set()
         self._published, self._picture, self._version = False, None, -1
         self._bar.ranges.clear()
+        self._canvas.clear()
 
     def drawn(self, side: p.Side, look: p.Look, frame: Frame) -> None:
         """A frame came, from the engine or from OpenGL."""

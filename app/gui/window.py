@@ -108,7 +108,7 @@ class Window:
             dpg.show_viewport()
             self._layout.shown(self._native)
             self._build()
-            control = Control(self._options.control, self.state) if self._options.control else None
+            control = self._control()
             self._gl.start()
             self._native.on_drop(self.start.dropped)
             self._loop(control)
@@ -139,6 +139,10 @@ class Window:
             dpg.add_key_press_handler(callback=self._pressed)
             dpg.add_key_release_handler(callback=lambda s, number: self._held.discard(number))
         dpg.set_exit_callback(lambda: self._closing.ask())
+
+    def _control(self) -> Control | None:
+        path = self._options.control
+        return Control(path, self.state, self.run_action, self._layout.show_tab) if path else None
 
     # ------------------------------------------------------------------------------------ the main loop
 
