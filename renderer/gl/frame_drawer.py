@@ -1,132 +1,184 @@
-"""Draws a Frame into a picture of a panel's size: colour, depth, opacity or its overlay, with a mark on the picked
-pixel."""
+"""Draws a Picture of a panel's size: one frame, or two with a divider, each in its mode, with marks, lines and
+thumbnails."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from OpenGL import GL
-from OpenGL.GL import shaders as gl_shaders
 
-import shaders
-from renderer.view import Frame
-
-
-class Mode(IntEnum):
-    """What of a frame is shown; the values are the shader's."""
-
-    COLOR = 0
-    DEPTH = 1
-    OPACITY = 2
-    OVERLAY = 3
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What to draw. ``width``, ``height``: the panel, pixels. ``value_range``: depths or overlays at the colour map's
-    ends. ``mark``: place in the picture in [0, 1], right and down."""
-
-    frame: Frame
-    mode: Mode
-    width: int
-    height: int
-    value_range: tuple[float, float] = (0.0, 1.0)
-    mark: tuple[float, float] | None = None
+from renderer.gl.frame_textures import FrameTextures, NormalsPass
+from renderer.gl.lines_drawer import LinesDrawer, ThumbnailsDrawer
+from renderer.gl.objects import Program, Texture
+from renderer.picture import (
+    FAINT,
+    GREY_BLEND,
+    GREY_WEIGHTS,
+    PALETTES,
+    RGB,
+    SOLID,
+    Mark,
+    Mode,
+    Pane,
+    Picture,
+    Rectangle,
+    clipped,
+    divider_shapes,
+    palette_table,
+    placed,
+    split_column,
+)
 
 
-def fitted(width: int, height: int, panel_width: int, panel_height: int) -> tuple[int, int, int, int]:
-    """x, y, width, height of a picture of a given shape, as large as fits, in the middle of a panel."""
-    scale = min(panel_width / width, panel_height / height)
-    w, h = max(1, round(width * scale)), max(1, round(height * scale))
-    return (panel_width - w) // 2, (panel_height - h) // 2, w, h
+class Closable(Protocol):
+    """Owner of OpenGL objects."""
+
+    def close(self) -> None: ...
 
 
 class FrameDrawer:
-    """Owns the OpenGL objects; every call must come from the thread whose context is current.
+    """Owns the OpenGL objects; every call must come from the thread whose context is current."""
 
-    ``color_map``: (256, 3) float32 in [0, 1]. ``backdrop``: colour around the picture, in [0, 1].
-    """
-
-    def __init__(self, color_map: NDArray[np.float32], backdrop: tuple[float, float, float]) -> None:
-        self._backdrop = backdrop
-        self._array = GL.glGenVertexArrays(1)
-        GL.glBindVertexArray(self._array)
-        self._program = gl_shaders.compileProgram(
-            gl_shaders.compileShader(shaders.source("fullscreen.vert"), GL.GL_VERTEX_SHADER),
-            gl_shaders.compileShader(shaders.source("frame.frag"), GL.GL_FRAGMENT_SHADER),
-        )
-        self._places = {
-            name: GL.glGetUniformLocation(self._program, name)
-            for name in ("color_map", "frame_color", "frame_values", "mode", "place", "range", "mark", "backdrop")
-        }
-        self._map, self._color, self._values, self._target = (int(t) for t in GL.glGenTextures(4))
-        self._upload(self._map, color_map[None], GL.GL_RGB32F, GL.GL_RGB, GL.GL_NEAREST)
-        self._framebuffer = GL.glGenFramebuffers(1)
+    def __init__(self) -> None:
+        self._array = int(GL.glGenVertexArrays(1))
+        self._programs: dict[tuple[Mode, bool], Program] = {}
+        self._mark = Program("mark.vert", "mark.frag")
+        self._lines, self._thumbnails = LinesDrawer(), ThumbnailsDrawer()
+        self._normals = NormalsPass()
+        self._frames = (FrameTextures(), FrameTextures())
+        self._palettes = Texture()
+        tables = np.stack([palette_table(name) for name in PALETTES])
+        self._palettes.put((255 * tables + 0.5).astype(np.uint8), GL.GL_RGB8, GL.GL_RGB)
+        self._framebuffer, self._target = int(GL.glGenFramebuffers(1)), int(GL.glGenRenderbuffers(1))
         self._size = (0, 0)
-        self._shown: Frame | None = None
 
     def draw(self, picture: Picture) -> NDArray[np.uint8]:
         """The panel as (height, width, 4) RGBA bytes, row 0 on top."""
         self._resize(picture.width, picture.height)
-        if picture.frame is not self._shown:
-            frame = picture.frame
-            overlay = np.zeros_like(frame.opacity) if frame.overlay is None else np.nan_to_num(frame.overlay)
-            values = np.stack([np.nan_to_num(frame.expected_depth()), frame.opacity, overlay], axis=2)
-            self._upload(self._color, frame.color, GL.GL_RGB32F, GL.GL_RGB, GL.GL_LINEAR)
-            self._upload(self._values, values, GL.GL_RGB32F, GL.GL_RGB, GL.GL_LINEAR)
-            self._shown = frame
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._framebuffer)
-        GL.glViewport(0, 0, picture.width, picture.height)
-        GL.glUseProgram(self._program)
-        for unit, (name, texture) in enumerate(
-            (("color_map", self._map), ("frame_color", self._color), ("frame_values", self._values))
-        ):
-            GL.glActiveTexture(GL.GL_TEXTURE0 + unit)
-            GL.glBindTexture(GL.GL_TEXTURE_2D, texture)
-            GL.glUniform1i(self._places[name], unit)
-        camera = picture.frame.view.camera
-        GL.glUniform1i(self._places["mode"], int(picture.mode))
-        GL.glUniform4f(self._places["place"], *fitted(camera.width, camera.height, picture.width, picture.height))
-        GL.glUniform2f(self._places["range"], *picture.value_range)
-        GL.glUniform2f(self._places["mark"], *(picture.mark or (-1.0, -1.0)))
-        GL.glUniform3f(self._places["backdrop"], *self._backdrop)
-        GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
+        GL.glClearColor(*picture.backdrop, 1.0)
+        GL.glClear(GL.GL_COLOR_BUFFER_BIT)
+        split = split_column(picture)
+        self._draw_side(picture, picture.left, picture.marks, (0, split))
+        if picture.right is not None:
+            self._draw_side(picture, picture.right, picture.right_marks, (split, picture.width))
+            self._fill(divider_shapes(picture))
+        result = np.empty((picture.height, picture.width, 4), np.uint8)
         GL.glPixelStorei(GL.GL_PACK_ALIGNMENT, 1)
-        data = GL.glReadPixels(0, 0, picture.width, picture.height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE)
-        return np.frombuffer(data, np.uint8).reshape(picture.height, picture.width, 4)
+        GL.glReadPixels(0, 0, picture.width, picture.height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, result)
+        return result
 
     def close(self) -> None:
         """Free everything."""
-        GL.glDeleteTextures(4, [self._map, self._color, self._values, self._target])
-        GL.glDeleteFramebuffers(1, [self._framebuffer])
+        GL.glUseProgram(0)  # one in use would stay
+        owners: list[Closable] = [self._mark, self._lines, self._thumbnails, self._normals, self._palettes]
+        for owner in (*owners, *self._programs.values(), *self._frames):
+            owner.close()
         GL.glDeleteVertexArrays(1, [self._array])
-        GL.glDeleteProgram(self._program)
+        GL.glDeleteFramebuffers(1, [self._framebuffer])
+        GL.glDeleteRenderbuffers(1, [self._target])
 
-    def _upload(self, texture: int, data: NDArray[np.float32], stored: int, layout: int, sampling: int) -> None:
-        """A (H, W, C) array; the size of a texture follows its data."""
-        array = np.ascontiguousarray(data, np.float32)
-        GL.glBindTexture(GL.GL_TEXTURE_2D, texture)
-        GL.glPixelStorei(GL.GL_UNPACK_ALIGNMENT, 1)
-        GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, stored, array.shape[1], array.shape[0], 0, layout, GL.GL_FLOAT, array)
-        for name, value in (
-            (GL.GL_TEXTURE_MIN_FILTER, sampling),
-            (GL.GL_TEXTURE_MAG_FILTER, sampling),
-            (GL.GL_TEXTURE_WRAP_S, GL.GL_CLAMP_TO_EDGE),
-            (GL.GL_TEXTURE_WRAP_T, GL.GL_CLAMP_TO_EDGE),
-        ):
-            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, value)
+    def _draw_side(self, picture: Picture, pane: Pane, marks: tuple[Mark, ...], columns: tuple[int, int]) -> None:
+        """One pane and what lies over it, in the panel's columns from the first up to the second."""
+        place = placed(pane, picture)
+        shown = clipped(place, *columns, picture.height)
+        if not (shown[2] and shown[3]):
+            return
+        frame = self._textures(pane, picture)
+        textures = self._needed(pane, frame)  # may draw elsewhere
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._framebuffer)
+        GL.glViewport(*place)
+        GL.glScissor(*shown)
+        GL.glEnable(GL.GL_SCISSOR_TEST)
+        self._draw_pane(pane, textures, place, picture.backdrop)
+        # the result stays opaque: its alpha is kept
+        GL.glEnable(GL.GL_BLEND)
+        GL.glBlendFuncSeparate(GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA, GL.GL_ZERO, GL.GL_ONE)
+        camera = pane.frame.view.camera
+        if picture.thumbnails:
+            self._thumbnails.draw(picture.thumbnails, camera, place, frame.surface())
+        if picture.lines is not None:
+            self._lines.draw(picture.lines, camera, place, frame.surface())
+        self._draw_marks(marks, place)
+        GL.glDisable(GL.GL_BLEND)
+        GL.glDisable(GL.GL_SCISSOR_TEST)
+
+    def _textures(self, pane: Pane, picture: Picture) -> FrameTextures:
+        """Those of the pane's frame: one side's of the last picture where they are about it, else ones that neither
+        side of this picture needs."""
+        for textures in self._frames:
+            if textures.frame is pane.frame:
+                return textures
+        wanted = [p.frame for p in (picture.left, picture.right) if p is not None]
+        free = next(t for t in self._frames if not any(t.frame is frame for frame in wanted))
+        free.show(pane.frame)
+        return free
+
+    def _needed(self, pane: Pane, frame: FrameTextures) -> dict[str, int]:
+        """The textures that a pane's mode reads, under their names in the shader."""
+        textures = {"palettes": self._palettes.name}
+        if pane.mode in (Mode.COLOR, Mode.PICTURE, Mode.OVERLAY) or pane.cover < 1:
+            textures["color"] = frame.color()
+        if pane.mode in (Mode.DEPTH, Mode.OPACITY, Mode.NORMALS):
+            textures["surface"] = frame.surface()
+        if pane.mode == Mode.OVERLAY:
+            textures["overlay"] = frame.overlay()
+        if pane.mode == Mode.NORMALS:
+            textures["normals"] = frame.normals(self._normals)
+        return textures
+
+    def _draw_pane(self, pane: Pane, textures: dict[str, int], place: Rectangle, backdrop: RGB) -> None:
+        program = self._program(pane)
+        program.use(textures)
+        GL.glUniform4f(program["place"], *place)
+        GL.glUniform2f(program["range"], *pane.value_range)
+        GL.glUniform1i(program["palette"], PALETTES.index(pane.palette))
+        GL.glUniform1f(program["blend"], pane.cover)
+        GL.glUniform3f(program["backdrop"], *backdrop)
+        GL.glBindVertexArray(self._array)
+        GL.glDrawArrays(GL.GL_TRIANGLES, 0, 3)
+
+    def _program(self, pane: Pane) -> Program:
+        """The one for a pane's mode, made when it is first needed."""
+        mode = Mode.COLOR if pane.mode == Mode.PICTURE else pane.mode
+        blended = mode in (Mode.DEPTH, Mode.OPACITY, Mode.NORMALS) and pane.cover < 1
+        if (mode, blended) not in self._programs:
+            defines = {
+                "MODE": int(mode), "BLENDED": int(blended), "FAINT": FAINT, "SOLID": SOLID,
+                "GREY": ", ".join(str(weight) for weight in GREY_WEIGHTS), "GREY_BLEND": GREY_BLEND,
+            }  # fmt: skip
+            self._programs[mode, blended] = Program("fullscreen.vert", "frame.frag", defines=defines)
+        return self._programs[mode, blended]
+
+    def _draw_marks(self, marks: tuple[Mark, ...], place: Rectangle) -> None:
+        if not marks:
+            return
+        x, y, width, height = place
+        self._mark.use({})
+        GL.glUniform4f(self._mark["place"], *place)
+        GL.glBindVertexArray(self._array)
+        for mark in marks:
+            GL.glUniform3f(self._mark["circle"], x + mark.place[0] * width, y + mark.place[1] * height, mark.radius)
+            GL.glUniform3f(self._mark["tint"], *mark.color)
+            GL.glDrawArrays(GL.GL_TRIANGLE_STRIP, 0, 4)
+
+    def _fill(self, shapes: list[tuple[Rectangle, RGB]]) -> None:
+        GL.glEnable(GL.GL_SCISSOR_TEST)
+        for rectangle, color in shapes:
+            GL.glScissor(*rectangle)
+            GL.glClearColor(*color, 1.0)
+            GL.glClear(GL.GL_COLOR_BUFFER_BIT)
+        GL.glDisable(GL.GL_SCISSOR_TEST)
 
     def _resize(self, width: int, height: int) -> None:
         if (width, height) == self._size:
             return
-        GL.glBindTexture(GL.GL_TEXTURE_2D, self._target)
-        GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, GL.GL_RGBA8, width, height, 0, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, None)
-        GL.glTexParameteri(GL.GL_TEXTURE_2D, GL.GL_TEXTURE_MIN_FILTER, GL.GL_NEAREST)
+        GL.glBindRenderbuffer(GL.GL_RENDERBUFFER, self._target)
+        GL.glRenderbufferStorage(GL.GL_RENDERBUFFER, GL.GL_RGBA8, width, height)
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._framebuffer)
-        GL.glFramebufferTexture2D(GL.GL_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_TEXTURE_2D, self._target, 0)
+        GL.glFramebufferRenderbuffer(GL.GL_FRAMEBUFFER, GL.GL_COLOR_ATTACHMENT0, GL.GL_RENDERBUFFER, self._target)
         if GL.glCheckFramebufferStatus(GL.GL_FRAMEBUFFER) != GL.GL_FRAMEBUFFER_COMPLETE:
             raise RuntimeError(f"the graphics driver refuses a picture of {width}x{height}")
         self._size = (width, height)
