@@ -19,6 +19,8 @@ from training.data.loading import DataOptions, Report
 
 NEGLIGIBLE_SHIFT = 0.05
 """Pixels by which distortion may move a corner of the shrunk picture before it is undone."""
+KEYS = ("name", "video", "width", "height", "K", "world_to_camera")
+"""What an entry has to have."""
 HALF_PIXEL = 0.5
 """The files' K counts from the centre of the first pixel, ours from its corner."""
 
@@ -26,10 +28,7 @@ HALF_PIXEL = 0.5
 def open_calibrated_videos(folder: Path, options: DataOptions, report: Report) -> Dataset:
     """The clip of a folder; with four cameras or more the one nearest to their middle is held out by default."""
     path = folder / "cameras.json"
-    data = poses.read_json(path)
-    entries = data.get("cameras") if isinstance(data, dict) else None
-    if not isinstance(entries, list) or not entries:
-        raise InputError(f"{path}: has no list named cameras; see the README for the layout")
+    entries = camera_entries(path)
     shots: list[Shot] = []
     frames: list[VideoFrames] = []
     total = min(_number(entry, "frames", path) for entry in entries)
@@ -58,10 +57,19 @@ def open_calibrated_videos(folder: Path, options: DataOptions, report: Report) -
     )
 
 
+def camera_entries(path: Path) -> list[dict[str, Any]]:
+    """The list of cameras in a ``cameras.json``, not looked at yet; InputError when there is none."""
+    data = poses.read_json(path)
+    entries = data.get("cameras") if isinstance(data, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"{path}: has no list named cameras; see the README for the layout")
+    return entries
+
+
 def _camera(
     folder: Path, entry: dict[str, Any], path: Path, used: list[int], options: DataOptions, report: Report
 ) -> tuple[Camera, VideoFrames]:
-    for key in ("name", "video", "width", "height", "K", "world_to_camera"):
+    for key in KEYS:
         if not isinstance(entry, dict) or key not in entry:
             raise InputError(f"{path}: a camera has no {key}; see the README for the layout")
     name = str(entry["name"])

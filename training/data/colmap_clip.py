@@ -67,12 +67,17 @@ def _camera(model: ColmapModel, place: int, folder: Path) -> Camera:
     c: ColmapCamera | None = model.cameras.get(number)
     if c is None:
         raise InputError(f"{folder}: {model.names[place]} is of camera {number}, which is not there; restore the model")
-    if c.distortion > STRAIGHT:
+    check_straight(c, folder)
+    return Camera(model.world_to_camera[place], c.fx, c.fy, c.cx, c.cy, c.width, c.height)
+
+
+def check_straight(camera: ColmapCamera, folder: Path) -> None:
+    """InputError for a lens that bends straight lines, of the model in ``folder``."""
+    if camera.distortion > STRAIGHT:
         raise InputError(
-            f"{folder}: the lens of {c.model} bends straight lines; undistort the pictures first: "
+            f"{folder}: the lens of {camera.model} bends straight lines; undistort the pictures first: "
             "colmap image_undistorter"
         )
-    return Camera(model.world_to_camera[place], c.fx, c.fy, c.cx, c.cy, c.width, c.height)
 
 
 def _depths(model: ColmapModel, cameras: list[Camera], folder: Path) -> tuple[float, float]:

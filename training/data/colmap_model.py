@@ -67,14 +67,13 @@ def _has_model(folder: Path) -> bool:
 
 def read_model(folder: Path) -> ColmapModel:
     """InputError that names the file that is missing or damaged."""
+    cameras = read_cameras(folder)
     if (folder / "points3D.bin").is_file():
         suffix = ".bin"
-        cameras = _told(folder / "cameras.bin", _binary_cameras)
         pictures = _told(folder / "images.bin", _binary_images)
         rows = _told(folder / "points3D.bin", _binary_points)
     else:
         suffix = ".txt"
-        cameras = _told(folder / "cameras.txt", _text_cameras)
         pictures = _told(folder / "images.txt", _text_images)
         rows = _told(folder / "points3D.txt", _text_points)
     if not pictures:
@@ -90,6 +89,25 @@ def read_model(folder: Path) -> ColmapModel:
         table[:, :3],
         (table[:, 3:6] / 255).astype(np.float32),
     )
+
+
+def read_cameras(folder: Path) -> dict[int, ColmapCamera]:
+    """The cameras of a model by their ids; InputError that names the file that is missing or damaged."""
+    if (folder / "points3D.bin").is_file():
+        return _told(folder / "cameras.bin", _binary_cameras)
+    return _told(folder / "cameras.txt", _text_cameras)
+
+
+def pose_count(folder: Path) -> int:
+    """Number of pictures with a pose, of a binary model from the head of its file; InputError as above."""
+    if not (folder / "points3D.bin").is_file():
+        return len(_told(folder / "images.txt", _text_images))
+    return _told(folder / "images.bin", _head)
+
+
+def _head(path: Path) -> int:
+    with path.open("rb") as file:
+        return int(struct.unpack("<Q", file.read(8))[0])
 
 
 def _told(path: Path, read: Callable[[Path], T]) -> T:

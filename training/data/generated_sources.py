@@ -9,6 +9,7 @@ from renderer.errors import InputError
 from training.data.dataset import Dataset
 from training.data.loading import DataOptions, Report
 from training.data.procedural import ProceduralScene
+from training.data.recognise import generated_beside
 from training.generators.inconsistent import Inconsistency, InconsistentViews, perturbed
 from training.generators.trajectory import virtual_cameras
 
@@ -28,12 +29,11 @@ def with_generated(dataset: Dataset, options: DataOptions, report: Report) -> Da
     source = options.generated
     demo = str(dataset.source).startswith("demo:")
     if source == "auto":
-        beside = [dataset.source / "generated", dataset.source / "sfm_transforms_extend.json"]
-        found = next((p for p in beside if p.exists()), None)
+        found = generated_beside(dataset.source)
         if demo:
             source = "inconsistent"
         elif found is not None:
-            source = str(found if found.is_dir() else found.parent)
+            source = str(found)
         else:
             raise InputError(
                 f"{dataset.source}: no generated views beside this clip, and the method learns from some; make them "

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from renderer.errors import InputError
 from training.data.dataset import Dataset
@@ -19,6 +20,12 @@ FPS = 15.0
 def open_llff(folder: Path, options: DataOptions) -> Dataset:
     """One moving camera: picture k is frame k of the clip."""
     path = folder / "poses_bounds.npy"
+    return moving_camera(path, *read_poses(path), options, FPS)
+
+
+def read_poses(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Camera-to-world (F, 3, 4) in OpenCV axes, sizes (F, 3) of height, width and focal length in pixels, near and far
+    (F, 2); InputError when the file is not such a table."""
     try:
         table = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as problem:
@@ -30,4 +37,4 @@ def open_llff(folder: Path, options: DataOptions) -> Dataset:
     matrices = table[:, :15].reshape(-1, 3, 5).astype(np.float64)
     down, right, back, center, sizes = (matrices[:, :, k] for k in range(5))
     c2w = np.stack([right, down, -back, center], axis=2)
-    return moving_camera(path, c2w, sizes, table[:, 15:].astype(np.float64), options, FPS)
+    return c2w, sizes, table[:, 15:].astype(np.float64)

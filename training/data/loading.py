@@ -1,4 +1,4 @@
-"""Opening a clip: what layout a folder has is seen from what is in it."""
+"""Opening a clip, whatever layout it has."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Literal
 
 from renderer.errors import InputError
 from training.data.dataset import Dataset
+from training.data.recognise import layout_of, not_understood
 
 Report = Callable[[str], None]
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm"}
 
 
 @dataclass(frozen=True)
@@ -66,26 +65,27 @@ def open_dataset(source: str | Path, options: DataOptions, report: Report = lamb
         from training.data.unposed_frames import open_unposed
 
         return open_unposed(folder, options)
-    if (folder / "cameras.json").is_file():
+    layout = layout_of(folder)
+    if layout == "calibrated videos":
         from training.data.calibrated_videos import open_calibrated_videos
 
         return open_calibrated_videos(folder, options, report)
-    if (folder / "poses_bounds.npy").is_file():
+    if layout == "LLFF":
         from training.data.llff import open_llff
 
         return open_llff(folder, options)
-    if (folder / "precomputed.json").is_file():
+    if layout == "posed frames":
         from training.data.posed_frames import open_posed_frames
 
         return open_posed_frames(folder, options)
-    from training.data.colmap_model import model_beside
-
-    model = model_beside(folder)
-    if model is not None:
+    if layout == "COLMAP":
         from training.data.colmap_clip import open_colmap
+        from training.data.colmap_model import model_beside
 
+        model = model_beside(folder)
+        assert model is not None
         return open_colmap(folder, model, options)
-    raise InputError(_not_understood(folder))
+    raise InputError(not_understood(folder))
 
 
 def check_options(options: DataOptions) -> None:
@@ -112,18 +112,3 @@ def _demo(source: str, options: DataOptions, report: Report) -> Dataset:
     width, height = fitted_size(288, 216, options.megapixels)
     frames = max(2, 24 // options.frame_step)
     return procedural_dataset(preset, width=width, height=height, frames=frames)  # type: ignore[arg-type]
-
-
-def _not_understood(folder: Path) -> str:
-    names = {p.suffix.lower() for p in (*folder.iterdir(), *(folder / "images").glob("*"))}
-    if names & IMAGE_SUFFIXES:
-        return (
-            f"{folder}: pictures without camera poses; add poses_bounds.npy (LLFF), precomputed.json or COLMAP's "
-            "sparse/0 beside them, or learn them with --method ddr --data.poses identity if the camera hardly moved"
-        )
-    if names & VIDEO_SUFFIXES:
-        return f"{folder}: videos without a calibration; add cameras.json with each camera's K and world_to_camera"
-    return (
-        f"{folder}: no clip found; expected cameras.json with videos, or poses_bounds.npy, precomputed.json or "
-        "COLMAP's sparse/0 with a folder of images"
-    )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from renderer.camera import OPENGL_TO_OPENCV
 from renderer.errors import InputError
@@ -21,6 +22,12 @@ FPS = 30.0
 def open_posed_frames(folder: Path, options: DataOptions) -> Dataset:
     """The clip of a folder."""
     path = folder / "precomputed.json"
+    return moving_camera(path, *read_poses(path), options, FPS)
+
+
+def read_poses(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Camera-to-world (F, 3, 4) in OpenCV axes, sizes (F, 3) of height, width and focal length in pixels, near and far
+    (F, 2); InputError when the file does not hold them."""
     data = poses.read_json(path)
     try:
         matrices, bounds = np.array(data["poses"], float), np.array(data["bds"], float)
@@ -30,4 +37,4 @@ def open_posed_frames(folder: Path, options: DataOptions) -> Dataset:
     if matrices.shape != (F, 3, 5) or bounds.shape != (F, 2) or F == 0:
         raise InputError(f"{path}: poses and bds have shapes {matrices.shape} and {bounds.shape}; restore it")
     c2w = matrices[:, :, :4] @ OPENGL_TO_OPENCV
-    return moving_camera(path, c2w, matrices[:, :, 4], bounds, options, FPS)
+    return c2w, matrices[:, :, 4], bounds
