@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from renderer.camera import OPENGL_TO_OPENCV, Camera, Matrix, look_at
-from renderer.errors import InputError
+from renderer.camera import Camera, Matrix, look_at
+from renderer.files.camera_path import read_camera_path, write_camera_path
+from renderer.tracks import framed, frames_of, track_of
 from renderer.view import View
 
 Vector = tuple[float, float, float]
@@ -47,6 +47,33 @@ def sway_angles(cameras: Sequence[Camera], center: Matrix) -> tuple[float, float
     return sideways, 0.3 * sideways
 
 
+def circled(home: Camera, center: Matrix, up: Matrix, angles: tuple[float, float], distance: float = 1.0) -> Camera:
+    """``home`` swung around ``center``, which keeps its place in the picture.
+
+    ``angles``: radians, sideways and up-down. ``distance``: from the centre, in those of ``home``. Where ``up`` (3,)
+    points along the line from the centre to the camera, that of home's picture takes its place.
+    """
+    center, up = np.asarray(center, float), np.asarray(up, float)
+    arm = home.center - center
+    if np.linalg.norm(np.cross(up, arm)) < 0.2 * np.linalg.norm(up) * np.linalg.norm(arm):
+        up = -home.world_to_camera[1, :3]
+    up = up / np.linalg.norm(up)
+    side = np.cross(up, arm)
+    side /= np.linalg.norm(side)
+    # The picture keeps home's own framing: what is added to look_at at home is added everywhere.
+    framing = home.world_to_camera[:3, :3] @ look_at(home.center, center, up)[:3, :3].T
+    eye = center + distance * Rotation.from_rotvec(angles[0] * up + angles[1] * side).apply(arm)
+    pose = look_at(eye, center, up)
+    R = framing @ pose[:3, :3]
+    pose[:3, :3], pose[:3, 3] = R, -R @ eye
+    return home.moved(pose)
+
+
+def swung(phase: float, angles: tuple[float, float]) -> tuple[float, float]:
+    """The angles of a sway, one round of which takes a ``phase`` of 2 pi: an eight that lies on its side."""
+    return angles[0] * float(np.sin(phase)), angles[1] * float(np.sin(2 * phase))
+
+
 def orbit_path(
     home: Camera, center: Matrix, up: Matrix, frames: int, angles: tuple[float, float], turns: int = 1
 ) -> tuple[View, ...]:
@@ -54,22 +81,10 @@ def orbit_path(
 
     ``angles``: half widths in radians, sideways and up-down. ``turns``: how often the sway goes round.
     """
-    center, up = np.asarray(center, float), np.asarray(up, float)
-    up = up / np.linalg.norm(up)
-    arm = home.center - center
-    side = np.cross(up, arm)
-    side /= np.linalg.norm(side)
-    # The picture keeps home's own framing: what is added to look_at at home is added everywhere.
-    framing = home.world_to_camera[:3, :3] @ look_at(home.center, center, up)[:3, :3].T
-    views = []
-    for k in range(frames):
-        phase = 2 * np.pi * turns * k / frames
-        turned = Rotation.from_rotvec(angles[0] * np.sin(phase) * up + angles[1] * np.sin(2 * phase) * side).apply(arm)
-        pose = look_at(center + turned, center, up)
-        R = framing @ pose[:3, :3]
-        pose[:3, :3], pose[:3, 3] = R, -R @ (center + turned)
-        views.append(View(home.moved(pose), k / max(1, frames - 1)))
-    return tuple(views)
+    return tuple(
+        View(circled(home, center, up, swung(2 * np.pi * turns * k / frames, angles)), k / max(1, frames - 1))
+        for k in range(frames)
+    )
 
 
 def input_path(cameras: Sequence[Camera], frames: int) -> tuple[View, ...]:
@@ -92,45 +107,20 @@ def input_path(cameras: Sequence[Camera], frames: int) -> tuple[View, ...]:
 
 
 def load_path(file: Path, near: float) -> tuple[tuple[View, ...], float]:
-    """A nerfstudio ``camera_path.json``: its views and its frames per second.
+    """A nerfstudio ``camera_path.json``: its views at its size and its frames per second.
 
-    Camera-to-world matrices with OpenGL axes, vertical field of view in degrees; ``render_time`` is used where
-    every frame has one, else time runs evenly from 0 to 1. Raises InputError for anything else.
+    The views are its frames, or where it only has keyframes those between them. Times of the scene are the stated ones
+    where every frame has one, else time runs evenly from 0 to 1. InputError, one sentence, when it is no such file or a
+    value cannot be; see :mod:`renderer.files.camera_path`.
     """
-    try:
-        data = json.loads(file.read_text())
-        entries, width, height = data["camera_path"], int(data["render_width"]), int(data["render_height"])
-        timed = all("render_time" in entry for entry in entries)
-        views = []
-        for k, entry in enumerate(entries):
-            c2w = np.array(entry["camera_to_world"], dtype=float).reshape(4, 4) @ OPENGL_TO_OPENCV
-            time = float(entry["render_time"]) if timed else k / max(1, len(entries) - 1)
-            camera = Camera.from_fov(np.linalg.inv(c2w), np.radians(float(entry["fov"])), width, height, near)
-            if not np.isfinite(camera.world_to_camera).all():
-                raise ValueError("a matrix is not finite")
-            views.append(View(camera, float(np.clip(time, 0, 1))))
-        if not views:
-            raise ValueError("camera_path is empty")
-        return tuple(views), float(data.get("fps", 30))
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file; give orbit, input or a camera_path.json") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, np.linalg.LinAlgError) as problem:
-        raise InputError(
-            f"{file}: not a nerfstudio camera path ({problem!r:.80}); export one or give --path orbit"
-        ) from None
+    path = read_camera_path(file, near)
+    if not path.frames:
+        track = track_of(path)
+        return track.views(path.width, path.height), track.fps
+    frames = zip(path.frames, path.times_at(np.linspace(0, 1, len(path.frames))), strict=True)
+    return tuple(View(framed(entry.camera, path.width, path.height), time) for entry, time in frames), path.fps
 
 
 def save_path(file: Path, views: Sequence[View], fps: float) -> None:
-    """Write the views as a nerfstudio ``camera_path.json``."""
-    camera = views[0].camera
-    path = [
-        {
-            "camera_to_world": (view.camera.camera_to_world @ OPENGL_TO_OPENCV).reshape(-1).tolist(),
-            "fov": float(np.degrees(view.camera.fov_y)),
-            "aspect": view.camera.width / view.camera.height,
-            "render_time": view.time,
-        }
-        for view in views
-    ]
-    head = {"camera_type": "perspective", "render_width": camera.width, "render_height": camera.height, "fps": fps}
-    file.write_text(json.dumps({**head, "seconds": len(views) / fps, "keyframes": [], "camera_path": path}))
+    """Write the views as a nerfstudio ``camera_path.json`` without keyframes; InputError when the disk refuses."""
+    write_camera_path(file, {"keyframes": [], **frames_of(views, fps)})

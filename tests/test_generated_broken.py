@@ -63,7 +63,7 @@ BROKEN: list[tuple[str, str, Break, str]] = [
     ("plain", "not JSON", lambda p: p.write_text("{"), "camera_path.json"),
     ("plain", "a list", lambda p: p.write_text("[1]"), "camera_path.json"),
     ("plain", "no size", edit_json(lambda d: d.pop("render_width")), "camera_path.json"),
-    ("plain", "no width", edit_json(lambda d: d.update(render_width=0)), "camera 0"),
+    ("plain", "no width", edit_json(lambda d: d.update(render_width=0)), "render_width"),
     ("plain", "endless width", lambda p: p.write_text(p.read_text().replace(": 40", ": 1e999")), "camera_path.json"),
     ("plain", "not finite", entry(camera_to_world=[NAN] * 16), "camera_path.json"),
     ("plain", "wrong shape", entry(camera_to_world=[1.0] * 12), "camera_path.json"),

@@ -6,6 +6,7 @@ import pytest
 
 from renderer.errors import InputError
 from renderer.paths import focus_point, input_path, load_path, orbit_path, save_path, sway_angles
+from renderer.tracks import Keyframe, Track, save_track
 from tests.tiny import camera_at
 
 UP = np.array([0.0, -1.0, 0.0])
@@ -98,3 +99,16 @@ def test_a_broken_path_is_named_in_one_sentence(tmp_path: Path, text: str) -> No
     with pytest.raises(InputError, match=r"broken\.json") as caught:
         load_path(file, near=0.01)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_only_has_keyframes_gives_the_views_between_them(tmp_path: Path) -> None:
+    file = tmp_path / "keyframes.json"
+    track = Track((Keyframe(camera_at(0.0), 0.2), Keyframe(camera_at(0.5), 0.8, 2.0)), fps=10)
+    save_track(file, track, 40, 30)
+    data = json.loads(file.read_text())
+    file.write_text(json.dumps({**data, "camera_path": []}))
+    views, fps = load_path(file, near=0.01)
+    assert (len(views), fps) == (20, 10)
+    assert [views[0].time, views[-1].time] == [0.2, 0.8]
+    for given, view in zip(track.views(40, 30), views, strict=True):
+        np.testing.assert_allclose(view.camera.world_to_camera, given.camera.world_to_camera, atol=1e-9)

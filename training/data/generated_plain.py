@@ -11,16 +11,13 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import cv2
-import numpy as np
 
-from renderer.camera import Camera
 from renderer.errors import InputError
-from renderer.paths import load_path, save_path
+from renderer.files.camera_path import PINHOLE, read_camera_path
+from renderer.paths import save_path
 from renderer.view import View
-from training.data import poses
 from training.data.generated import GeneratedViews
 from training.data.generated_layouts import (
     Clip,
@@ -29,7 +26,6 @@ from training.data.generated_layouts import (
     check_shape,
     files,
     in_order,
-    pinhole,
     same_size,
     video,
     video_frames,
@@ -37,14 +33,14 @@ from training.data.generated_layouts import (
 from training.data.images import fitted_size
 from training.data.loading import Report
 
-PINHOLE = ("fl_x", "fl_y", "cx", "cy", "w", "h")
 PATH_FILE = "camera_path.json"
 
 
 def open_plain(folder: Path, clip: Clip) -> GeneratedViews:
     """The views of a folder with a ``camera_path.json``; InputError, one sentence, when something does not fit."""
     path = folder / PATH_FILE
-    cameras, entries = _cameras(path)
+    listed = read_camera_path(path, near=1.0).frames
+    cameras, entries = [entry.camera for entry in listed], [entry.values for entry in listed]
     media = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and (p.is_dir() or p.suffix == ".mp4"))
     if len(media) != len(cameras):
         raise InputError(
@@ -69,27 +65,6 @@ def open_plain(folder: Path, clip: Clip) -> GeneratedViews:
         for index, (_, frame) in enumerate(used):
             collected.add(pose, frame, clip.time_of(frame), pictures, index)
     return collected.views(str(folder))
-
-
-def _cameras(path: Path) -> tuple[list[Camera], list[dict[str, Any]]]:
-    """Cameras and entries of a path, at the size that the path or the entry says."""
-    try:
-        with np.errstate(divide="ignore", invalid="ignore"):  # a field of view that cannot be is refused below
-            views, _ = load_path(path, near=1.0)
-        entries: list[dict[str, Any]] = poses.read_json(path)["camera_path"]
-    except (InputError, OverflowError, ZeroDivisionError):
-        raise InputError(f"{path}: not a nerfstudio camera path; export the generator's cameras as one") from None
-    cameras = []
-    for k, (view, entry) in enumerate(zip(views, entries, strict=True)):
-        camera, name = view.camera, f"camera {k}"
-        pose = poses.rigid(camera.world_to_camera, path, name)
-        if "fl_x" in entry:
-            cameras.append(pinhole(pose, entry, PINHOLE, name, path))
-        elif not (0 < float(entry["fov"]) < 180 and camera.width > 0 and camera.height > 0):
-            raise InputError(f"{path}: the size or field of view of {name} cannot be; restore it")
-        else:
-            cameras.append(camera.moved(pose))
-    return cameras, entries
 
 
 def _contents(item: Path) -> tuple[int, tuple[int, int], list[Path]]:
