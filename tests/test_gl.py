@@ -114,6 +114,14 @@ def test_a_split_wipes_between_two_frames_of_any_shape(drawer: Any, divider: flo
     assert_twins(drawer, picture(frame(), 160, 120, left=left, right=right, divider=divider))
 
 
+@pytest.mark.parametrize("mode", [Mode.DEPTH, Mode.NORMALS])
+def test_unknown_depths_in_what_is_opaque_have_their_twin_in_numpy(drawer: Any, mode: Mode) -> None:
+    seen = wall(3.0, 40, 30)
+    seen.depth[8:20:3, 5:30:2] = 0
+    assert_twins(drawer, picture(seen, 40, 30, left=Pane(seen, mode, (2.0, 4.0))))
+    assert_twins(drawer, picture(seen, 90, 60, left=Pane(seen, mode, (2.0, 4.0))))
+
+
 def test_a_split_of_one_frame_shows_two_of_its_modes(drawer: Any) -> None:
     both = frame(seed=2)
     left, right = Pane(both, Mode.NORMALS), Pane(both, Mode.OVERLAY, (0.0, 2.0))
