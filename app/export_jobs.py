@@ -51,7 +51,7 @@ def _video(painter: Painter, plan: VideoExport) -> Iterator[p.Event | None]:
     second = first if plan.against != "mode" else _range(painter, plan.views, plan.other)
     with open_writer(plan.path, plan.fps, plan.quality) as writer:
         for done, view in enumerate(plan.views, start=1):
-            pane = _pane(painter.draw(p.Look(_asked(view, plan.shade))), plan.shade, first)
+            pane = _pane(painter.whole(p.Look(_asked(view, plan.shade))), plan.shade, first)
             look = _other_look(plan, view)
             writer.add(_composed(plan, pane, None if look is None else _other_pane(painter, plan, look, second)))
             if done < total:
@@ -77,7 +77,7 @@ def _other_look(plan: VideoExport, view: View) -> p.Look | None:
 
 
 def _other_pane(painter: Painter, plan: VideoExport, look: p.Look, values: Range) -> Pane:
-    frame = painter.draw(look)
+    frame = painter.whole(look)
     if plan.against == "input":
         return Pane(frame, Mode.PICTURE)
     if plan.against == "mode":

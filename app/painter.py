@@ -36,14 +36,26 @@ class Painter:
         if look.of == "generated":
             return self._generated(look.view)
         if look.step is not None and look.step != self._run.trainer.done:
-            return render(self._scene(look.step), look.view, version=look.step)
+            return render(self.scene(look.step), look.view, version=look.step)
         return self._run.trainer.draw(look.view)
+
+    def whole(self, look: p.Look) -> Frame:
+        """:meth:`draw` as finely as its view asks for, however long that takes."""
+        fine = None
+        for piece in self.finer(replace(look, view=replace(look.view, overlay=""))) or ():
+            fine = piece or fine
+        if fine is None:
+            return self.draw(look)
+        if not look.view.overlay:
+            return fine
+        return replace(self.draw(look), color=fine.color, depth=fine.depth, opacity=fine.opacity)
 
     def finer(self, look: p.Look) -> Iterator[Frame | None] | None:
         """Pieces of a finer picture than :meth:`draw` takes the time for; None where there is nothing finer."""
         return self._run.trainer.drawn_finely(look.view) if look.live else None
 
-    def _scene(self, step: int) -> Scene:
+    def scene(self, step: int) -> Scene:
+        """That of a checkpoint; InputError where there is none of this step."""
         if step not in self._scenes:
             self._scenes[step] = load_checkpoint(self._run.folder, with_training=False, step=step).scene
             while len(self._scenes) > KEPT_SCENES:

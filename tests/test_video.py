@@ -7,14 +7,25 @@ import re
 import stat
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import imageio.v3 as iio
 import imageio_ffmpeg
 import numpy as np
 import pytest
+import torch
 
+from app.export_jobs import exported
+from app.export_plans import Shade, VideoExport
+from app.painter import Painter
 from app.video import FORMATS, QUALITIES, open_writer, to_uint8
 from renderer.errors import InputError
+from renderer.scene import render
+from renderer.view import View
+from tests import test_field_trainer
+from training import field_trainer
+from training.run import Run
 
 NAMES = ["v.mp4", "v.webm", "v.gif", "shots", "shots/view.png"]
 
@@ -184,6 +195,26 @@ def test_every_format_in_the_list_can_be_written(tmp_path: Path) -> None:
     for ending in FORMATS.values():
         written(tmp_path / f"new{ending}", frames(1))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "new.gif", "new.mp4", "new.webm"]
+
+
+@pytest.mark.parametrize("overlay", ["", "rays/entropy"])
+def test_a_video_of_a_field_is_as_fine_as_its_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlay: str
+) -> None:
+    """On the screen a field is drawn coarsely at first, so that nobody waits."""
+    monkeypatch.setattr(field_trainer, "DRAW_PIXELS", 100)
+    learned = test_field_trainer.trainer()
+    torch.manual_seed(0)
+    with torch.no_grad():  # detail that a coarse picture does not have
+        for values in learned.scene.parameters():
+            values.add_(0.5 * torch.randn_like(values))
+    run = cast(Run, SimpleNamespace(trainer=learned))
+    view = View(learned.dataset.shots[0].camera, 0.0)
+    shade = Shade(overlay=overlay)
+    list(exported(run, Painter(run), VideoExport(tmp_path / "shots", (view,), shade=shade)))
+    coarse, fine = (to_uint8(f.color) for f in (learned.draw(view), render(learned.scene, view)))
+    assert np.abs(coarse.astype(int) - fine).max() > 10
+    np.testing.assert_allclose(read(tmp_path / "shots")[0].astype(int), fine, atol=1)
 
 
 def test_a_frame_of_another_size_is_a_mistake(tmp_path: Path) -> None:
