@@ -23,11 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.gui.file_dialog import FileDialogs
 from app.gui.key_names import chord_of, is_down, key_name
 from app.gui.native import Native
 from app.gui.texture import BINDING, STORE, UNPACK_BUFFER_BINDING, Texture
 
 Pixels = NDArray[np.uint8]
+DIALOG = (112, 75)
+"""Where the file dialog lies in a window of 900x600."""
 
 
 def opened(width: int = 420, height: int = 320, **options: Any) -> None:
@@ -379,11 +382,84 @@ def closing() -> Any:
     return {"asked": len(asked), "running": running}
 
 
-SCENES: dict[str, Callable[[], Any]] = {
-    f.__name__: f
-    for f in (window, missing, scaled, waiting, minimised, colours, refused, edges, many, keys, closing)
-}  # fmt: skip
+def dialogs() -> Any:
+    """Dear PyGui's own file dialog, by the mouse: a folder, a file, a name that exists, and cancel."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "a.ply").touch()
+        opened(900, 600)
+        ask = FileDialogs(program="")
+        got: list[str] = []
+
+        def answer(*clicks: tuple[int, int] | str) -> list[object]:
+            """Click at places of the dialog and on buttons by their labels; what came of it."""
+            for click in ("", *clicks):
+                for _ in range(8):
+                    frames(1)
+                    ask.poll()
+                if isinstance(click, tuple):
+                    xdotool("mousemove", DIALOG[0] + click[0], DIALOG[1] + click[1], "click", 1)
+                elif click:
+                    group = dpg.get_item_children(ask._item, 1)[1]
+                    button = next(b for b in dpg.get_item_children(group, 1) if dpg.get_item_label(b) == click)
+                    x, y = dpg.get_item_rect_min(button)
+                    xdotool("mousemove", round(x) + 5, round(y) + 5, "click", 1)
+            for _ in range(8):
+                frames(1)
+                ask.poll()
+            result = [*got, ask.open]
+            got.clear()
+            ask.close()
+            frames(4)
+            return result
+
+        def then(path: Path) -> None:
+            got.append(path.relative_to(folder).as_posix())
+
+        ok, cancel = (18, 433), (58, 433)
+        results = {}
+        ask.ask_folder("Folder", folder, then)
+        assert not ask.ask_folder("Another", folder, then)
+        results["folder"] = answer(ok)
+        for case, clicks in {"cancel": [cancel], "file": [(38, 98), ok], "no file": [ok]}.items():
+            ask.ask_open("File", folder, then, [".ply", ".splat"])
+            results[case] = answer(*clicks)
+        for case, name, clicks in (
+            ("new", "new.ply", [ok]), ("named", "new", [ok]), ("kept", "a.ply", [ok, "Cancel"]),
+            ("replaced", "a.ply", [ok, "Replace"]),
+        ):  # fmt: skip
+            ask.ask_save("Save", folder / name, then, [".ply"])
+            results[case] = answer(*clicks)
+        dpg.destroy_context()
+    return results
+
+
+def broken_program() -> Any:
+    """One that cannot be started, and one that cannot show anything."""
+    opened(900, 600)
+    results = []
+    with tempfile.TemporaryDirectory() as name:
+        failing = Path(name) / "zenity"
+        failing.write_text("#!/bin/sh\nexit 255\n")
+        failing.chmod(0o755)
+        for program in ("/nothing/zenity", str(failing)):
+            ask = FileDialogs(program)
+            ask.ask_folder("Folder", Path(name), lambda path: None)
+            end = time.monotonic() + 5
+            while not ask._item and time.monotonic() < end:
+                frames(1)
+                ask.poll()
+            results.append(bool(ask._item) and dpg.is_item_shown(ask._item))
+            ask.close()
+            frames(4)
+    dpg.destroy_context()
+    return results
+
+
+SCENES: tuple[Callable[[], Any], ...] = (
+    window, missing, scaled, waiting, minimised, colours, refused, edges, many, keys, closing, dialogs, broken_program,
+)  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(SCENES[sys.argv[1]]()) + "\n")
+    sys.stdout.write(json.dumps(next(scene for scene in SCENES if scene.__name__ == sys.argv[1])()) + "\n")

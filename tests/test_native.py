@@ -137,3 +137,14 @@ def test_keys_have_their_names_when_they_are_really_pressed(scene: Scene) -> Non
     assert said["pressed"] == {name: [text] for name, text in expected.items()}
     assert said["nothing"] == [] and said["none"] is None
     assert said["held"] == [True, False, False]
+
+
+def test_the_built_in_file_dialog_answers_asks_and_cancels(scene: Scene) -> None:
+    assert scene("dialogs") == {
+        "folder": [".", False], "cancel": [False], "file": ["a.ply", False], "no file": [True],
+        "new": ["new.ply", False], "named": ["new.ply", False], "kept": [False], "replaced": ["a.ply", False],
+    }  # fmt: skip
+
+
+def test_without_a_program_that_works_the_built_in_dialog_opens(scene: Scene) -> None:
+    assert scene("broken_program") == [True, True]
