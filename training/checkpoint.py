@@ -1,7 +1,7 @@
 """Runs and checkpoints on disk: safetensors and JSON, no pickle, never half-written.
 
     RUN/run.json                         what was trained on what, with which values
-    RUN/metrics.jsonl                    one line per report and per evaluation
+    RUN/metrics.jsonl                    one line per report, per evaluation and per change of settings
     RUN/checkpoints/step-002000/         scene.safetensors   the scene: all that rendering needs
                                          training.safetensors  Adam's moments, densification statistics
                                          distortion.safetensors  the field that training throws away at its end
