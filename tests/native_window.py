@@ -434,22 +434,30 @@ def dialogs() -> Any:
     return results
 
 
-def broken_program() -> Any:
-    """One that cannot be started, and one that cannot show anything."""
+def programs() -> Any:
+    """One that cannot be started, one that cannot show anything, and one that asked about another name than the one
+    that would be replaced."""
     opened(900, 600)
-    results = []
+    results: list[str | None] = []
     with tempfile.TemporaryDirectory() as name:
         failing = Path(name) / "zenity"
         failing.write_text("#!/bin/sh\nexit 255\n")
         failing.chmod(0o755)
-        for program in ("/nothing/zenity", str(failing)):
+        answering = Path(name) / "kdialog"
+        answering.write_text(f"#!/bin/sh\necho {name}/there\n")
+        answering.chmod(0o755)
+        (Path(name) / "there.ply").touch()
+        for program in ("/nothing/zenity", str(failing), str(answering)):
             ask = FileDialogs(program)
-            ask.ask_folder("Folder", Path(name), lambda path: None)
+            if program == str(answering):
+                ask.ask_save("Save", Path(name), lambda path: results.append("replaced"), [".ply"])
+            else:
+                ask.ask_folder("Folder", Path(name), lambda path: None)
             end = time.monotonic() + 5
             while not ask._item and time.monotonic() < end:
                 frames(1)
                 ask.poll()
-            results.append(bool(ask._item) and dpg.is_item_shown(ask._item))
+            results.append(dpg.get_item_label(ask._item) if ask._item else None)
             ask.close()
             frames(4)
     dpg.destroy_context()
@@ -457,7 +465,7 @@ def broken_program() -> Any:
 
 
 SCENES: tuple[Callable[[], Any], ...] = (
-    window, missing, scaled, waiting, minimised, colours, refused, edges, many, keys, closing, dialogs, broken_program,
+    window, missing, scaled, waiting, minimised, colours, refused, edges, many, keys, closing, dialogs, programs,
 )  # fmt: skip
 
 
