@@ -60,6 +60,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("time.first", "first frame", ("Home",), "Time"),
     Action("time.last", "last frame", ("End",), "Time"),
     Action("time.loop", "once, loop, ping-pong", ("L",), "Time"),
+    Action("time.worst", "the frame with the largest error", ("X",), "Time"),
     Action("camera.next", "next training camera", ("]",), "Camera", repeats=True),
     Action("camera.previous", "previous training camera", ("[",), "Camera", repeats=True),
     Action("camera.generated_next", "next generated camera", ("Shift+]",), "Camera", repeats=True),
