@@ -22,7 +22,7 @@ from app.session import Mail, Session, opened_event
 from renderer.errors import InputError
 from training.checkpoint import is_run
 from training.config import TrainConfig
-from training.run import Run
+from training.run import Run, free_folder
 
 IDLE_WAIT = 0.05
 """Seconds to wait for a command when there is nothing to do."""
@@ -107,7 +107,7 @@ class Engine:
                 run = Run.open(Path(self.source), steps=self._config.steps, report=report)
             else:
                 name = Path(self.source).name.replace(":", "-") or "scene"
-                folder = self._folder or _free_folder(Path("runs") / name)
+                folder = self._folder or free_folder(Path("runs") / name)
                 run = Run.create(self.source, self._config, folder, report=report)
             self._emit(opened_event(run))
             return Session(run, self._emit, self._guard)
@@ -132,18 +132,11 @@ class Engine:
         try:
             return job()
         except InputError as problem:
-            self._emit(p.Failed(str(problem), closed=closed))
+            if not (closed and self._closing.is_set()):  # else it was wanted
+                self._emit(p.Failed(str(problem), closed=closed))
         except MemoryError:
             advice = f"{what}: out of memory; use fewer Gaussians or smaller pictures"
             self._emit(p.Failed(advice, traceback.format_exc(), closed))
         except Exception as problem:
             self._emit(p.Failed(f"{what}: {type(problem).__name__}: {problem}", traceback.format_exc(), closed))
         return None
-
-
-def _free_folder(folder: Path) -> Path:
-    """``folder``, or the first of folder-2, folder-3, ... that does not exist."""
-    candidate, k = folder, 2
-    while candidate.exists():
-        candidate, k = folder.with_name(f"{folder.name}-{k}"), k + 1
-    return candidate

@@ -21,12 +21,13 @@ from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.gaussians import Gaussians
 from renderer.paths import focus_point
+from renderer.scene import Scene
 from training.checkpoint import checkpoint_steps
 from training.data.dataset import Dataset
 from training.depth_term import depth_term
 from training.initialise import scene_box
 from training.run import Run
-from training.schedule import milestones
+from training.schedule import Milestone, milestones
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two Progress events."""
@@ -97,7 +98,7 @@ class Session:
         self._served: deque[float] = deque(maxlen=RATE_WINDOW)
         self._serving = 0.0
         self._progress_at = 0.0
-        self._milestones = milestones(run.config, run.trainer.generated is not None)
+        self._milestones = planned(run)
 
     def turn(self, mail: Mail) -> bool:
         """One round; False when there was nothing to do."""
@@ -149,9 +150,9 @@ class Session:
                 self._jobs["energies"] = Job(jobs.frame_energies(run), "Frames could not be read", Rest(FRAMES_SHARE))
                 self._jobs["errors"] = Job(jobs.frame_errors(run), "Frames could not be compared", Rest(FRAMES_SHARE))
             case p.MeasureDistortion():
-                self._jobs["distortion"] = Job(
-                    jobs.measured_distortion(run.trainer, command.head), "The distortion could not be measured"
-                )
+                pieces, rest = jobs.measured_distortion(run.trainer, command.head), Rest(REDRAW_SHARE)
+                what = "The distortion could not be measured"
+                self._jobs["distortion"] = Job(pieces, what, rest if command.patient else None)
             case p.SliceTime():
                 self._jobs["slice"] = Job(
                     jobs.sliced_time(run.trainer, command), "The generated pictures could not be read"
@@ -167,7 +168,7 @@ class Session:
 
     def _configure(self, values: dict[str, object]) -> None:
         config = self._run.reconfigure(values)
-        self._milestones = milestones(config, self._run.trainer.generated is not None)
+        self._milestones = planned(self._run)
         self._emit(p.Configured(config, tuple(values), self._run.trainer.done))
 
     def _export(self, command: p.Export) -> None:
@@ -287,20 +288,25 @@ class Session:
         if isinstance(pick, p.Unpick):
             return
         if self._guard(lambda: self._answer(pick), "The ray could not be read") is True:
-            self._picks[key] = pick
-            pieces = jobs.ray_through_time(self._run.trainer, pick)
+            if pick.step is None:
+                self._picks[key] = pick
+            pieces = jobs.ray_through_time(self._run.trainer, pick, self._scene_of(pick))
             self._jobs[f"history {key}"] = Job(pieces, "The ray could not be read", Rest(0.3))
 
     def _answer(self, pick: p.Pick) -> bool:
-        trainer, began = self._run.trainer, time.monotonic()
+        trainer = self._run.trainer
+        step = trainer.done if pick.step is None else pick.step
         try:
-            ray = trainer.ray(pick.view, pick.pixel)
+            ray = trainer.ray(pick.view, pick.pixel, self._scene_of(pick))
         except ValueError as problem:
             raise InputError(str(problem)) from None
-        temperature = depth_term(trainer.config).temperature(trainer.done)
-        self._emit(p.Picked(ray, trainer.done, trainer.sampled_depths(ray), temperature, pick.key))
-        self._followed.took(time.monotonic() - began)
+        temperature = depth_term(trainer.config).temperature(step)
+        self._emit(p.Picked(ray, step, trainer.sampled_depths(ray, step), temperature, pick.key))
         return True
+
+    def _scene_of(self, pick: p.Pick) -> Scene | None:
+        """The scene that is asked about; None for the present one."""
+        return None if pick.step is None else self._painter.scene(pick.step)
 
     def _keep_up(self) -> None:
         """Renew what shows the scene as it is now, within the time that this may take."""
@@ -309,8 +315,10 @@ class Session:
                 if look.live:
                     self._draw(side)
         if self._followed.over:
+            began = time.monotonic()
             for pick in self._picks.values():
                 self._answer(pick)
+            self._followed.took(time.monotonic() - began)
         if time.monotonic() - self._published_at > PUBLISH_INTERVAL:
             self._publish()
 
@@ -360,7 +368,14 @@ class Session:
             return True, False
         if pieces[0] is not None:
             self._emit(pieces[0])
-        return True, True
+        ended = isinstance(pieces[0], p.ExportProgress) and pieces[0].finished
+        return not ended, True  # nothing comes after, and the next export may begin
+
+
+def planned(run: Run) -> list[Milestone]:
+    """What the schedule of a run holds."""
+    trainer = run.trainer
+    return milestones(run.config, trainer.generated is not None, trainer.targets.source is not None)
 
 
 def opened_event(run: Run) -> p.Opened:
