@@ -21,6 +21,11 @@ from training.run import Run
 
 SAMPLES = 5
 """Frames from which the values at the ends of a video's colours are taken, where they are not given."""
+UNKNOWN = {
+    "distortion": "there is no distortion field, or it is not on yet",
+    "error": "the error is known only in the views of the clip's cameras, at the times of their frames",
+}
+"""Why frames of a video do not have what was to be shown."""
 Range = tuple[float, float]
 
 
@@ -49,14 +54,19 @@ def _video(painter: Painter, plan: VideoExport) -> Iterator[p.Event | None]:
     first = _range(painter, plan.views, plan.shade)
     yield None
     second = first if plan.against != "mode" else _range(painter, plan.views, plan.other)
+    unknown = 0
     with open_writer(plan.path, plan.fps, plan.quality) as writer:
         for done, view in enumerate(plan.views, start=1):
             pane = _pane(painter.whole(p.Look(_asked(view, plan.shade))), plan.shade, first)
+            unknown += pane.mode == Mode.OVERLAY and pane.frame.overlay is None
             look = _other_look(plan, view)
             writer.add(_composed(plan, pane, None if look is None else _other_pane(painter, plan, look, second)))
             if done < total:
                 yield p.ExportProgress(done, total, plan.path)
     yield p.ExportProgress(total, total, plan.path, finished=True)
+    if unknown:
+        advice = UNKNOWN.get(plan.shade.overlay.partition("/")[0], "it is not known there")
+        yield p.Warned(f"{plan.path}: {unknown} of {total} frames show the picture itself; {advice}")
 
 
 def _asked(view: View, shading: Shade) -> View:
@@ -73,12 +83,14 @@ def _other_look(plan: VideoExport, view: View) -> p.Look | None:
             return p.Look(replace(_asked(view, plan.shade), time=plan.other_time))
         case "checkpoint":
             return p.Look(view, step=plan.other_step)
+        case "generated":
+            return p.Look(replace(view, pose=plan.other.pose), "generated")
     return None
 
 
 def _other_pane(painter: Painter, plan: VideoExport, look: p.Look, values: Range) -> Pane:
     frame = painter.whole(look)
-    if plan.against == "input":
+    if plan.against in ("input", "generated"):
         return Pane(frame, Mode.PICTURE)
     if plan.against == "mode":
         return _pane(frame, plan.other, values)

@@ -10,7 +10,7 @@ from renderer.picture import Mode
 from renderer.view import View
 
 Quality = Literal["draft", "good", "best"]
-Against = Literal["nothing", "input", "mode", "time", "checkpoint"]
+Against = Literal["nothing", "input", "mode", "time", "checkpoint", "generated"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class VideoExport:
     """A video of these views; ``path`` says the format (:func:`app.video.open_writer`).
 
     ``shade``: what is shown. ``against``: what is shown beside it: nothing, the clip's own nearest picture, the same
-    view shaded as ``other``, at ``other_time``, or of the checkpoint ``other_step``. ``layout``: as a wipe that ends at
-    ``divider`` of the width, or side by side.
+    view shaded as ``other``, at ``other_time``, of the checkpoint ``other_step``, or the generated picture of the
+    virtual camera ``other.pose``. ``layout``: as a wipe that ends at ``divider`` of the width, or side by side.
     """
 
     path: Path

@@ -53,10 +53,8 @@ def write_gaussians(
     InputError when the job cannot be done, or a file does not hold what was written.
     """
     gaussians = check_gaussians(scene, job)
-    times = {job.path: job.time}
-    if job.frames is not None:
-        last = max(1, job.frames - 1)
-        times = {_numbered(job.path, k): k / last for k in range(job.frames)}
+    last = max(1, (job.frames or 1) - 1)
+    times = {path: job.time if job.frames is None else k / last for k, path in enumerate(gaussian_files(job))}
     unfinished = job.path.with_name(f".{job.path.name}.partial")
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -75,8 +73,11 @@ def write_gaussians(
     yield len(times), len(times), path
 
 
-def _numbered(path: Path, index: int) -> Path:
-    return path.with_name(f"{path.stem}{index + 1:04d}{path.suffix}")
+def gaussian_files(job: GaussianExport) -> list[Path]:
+    """The files of a job, in the order in which they are written."""
+    if job.frames is None:
+        return [job.path]
+    return [job.path.with_name(f"{job.path.stem}{k + 1:04d}{job.path.suffix}") for k in range(job.frames)]
 
 
 def _written(scene: Gaussians, kind: str, time: float, path: Path, cameras: Sequence[NamedCamera]) -> bool:

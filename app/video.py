@@ -92,9 +92,16 @@ class FrameWriter(ABC):
 
 def open_writer(path: Path, fps: float, quality: Quality = "good") -> FrameWriter:
     """What writes ``path``, by its ending; InputError for a name or a rate that no format has."""
-    if path.is_dir() or path.suffix.lower() in ("", ".png"):
+    if picture_folder(path) is not None:
         return PictureWriter(path, quality)
     return VideoWriter(path, fps, quality)
+
+
+def picture_folder(path: Path) -> Path | None:
+    """The folder into which pictures go; None where ``path`` is to be one file."""
+    if path.is_dir() or not path.suffix:
+        return path
+    return path.absolute().parent if path.suffix.lower() == ".png" else None
 
 
 class VideoWriter(FrameWriter):
@@ -217,11 +224,9 @@ class PictureWriter(FrameWriter):
     """Numbered PNG pictures in a folder of their own, written beside it until all are there."""
 
     def __init__(self, path: Path, quality: Quality = "good") -> None:
-        numbered = path.suffix.lower() == ".png" and not path.is_dir()
-        self._stem = path.stem if numbered else "frame"
-        self._folder = CompleteFolder(
-            path.absolute().parent if numbered else path, re.compile(re.escape(self._stem) + r"\d{4,}\.png")
-        )
+        folder = picture_folder(path) or path
+        self._stem = "frame" if folder == path else path.stem
+        self._folder = CompleteFolder(folder, re.compile(re.escape(self._stem) + r"\d{4,}\.png"))
         self._quality, self._count = quality, 0
 
     def __enter__(self) -> Self:
