@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app import protocol as p
 from renderer.errors import InputError
 from renderer.gaussians import Gaussians
+from renderer.scene import Scene
 from training.config import Head
 from training.data.dataset import Split
 from training.evaluation import score, spread
@@ -52,10 +53,14 @@ def evaluated(run: Run) -> Job:
     yield p.Evaluated(step, psnr, ssim, split)
 
 
-def ray_through_time(trainer: Trainer, pick: p.Pick) -> Job:
-    """A picked ray over the clip."""
-    for history in trainer.ray_through_time(pick.view, pick.pixel):
-        yield None if history is None else p.PickedThroughTime(history, pick.key)
+def ray_through_time(trainer: Trainer, pick: p.Pick, scene: Scene | None = None) -> Job:
+    """A picked ray over the clip, in the ``scene`` of the checkpoint that it asks about."""
+    for history in trainer.ray_through_time(pick.view, pick.pixel, scene=scene):
+        if history is None:
+            yield None
+        else:
+            step = history.step if pick.step is None else pick.step
+            yield p.PickedThroughTime(replace(history, step=step), pick.key)
 
 
 def picked_line(trainer: Trainer, pick: p.PickLine) -> p.LinePicked:
@@ -97,8 +102,12 @@ def frame_errors(run: Run) -> Job:
 def measured_distortion(trainer: Trainer, head: Head) -> Job:
     """The (s, t) matrix of mean distortion, as far as it is known, of the scene as it is now."""
     term, step, scene = trainer.generated, trainer.done, trainer.scene
-    if term is None or term.field is None or not term.shows(step) or not isinstance(scene, Gaussians):
-        yield p.Warned("The distortion field is not on yet; it is switched on while training goes on")
+    if term is None or term.field is None or not isinstance(scene, Gaussians):
+        yield p.Warned("This scene has no distortion field; train with generated views and --method sparsecam4d")
+        return
+    if not term.shows(step):
+        told = "is not in the checkpoint: it was thrown away" if term.forgotten else "is not on yet: train a while"
+        yield p.Warned(f"The distortion field {told}")
         return
     for done, found in enumerate(disagreement_pieces(scene.cloned(), term.field, term.views, head)):
         complete = found.measured == found.wanted

@@ -82,11 +82,13 @@ class Draw:
 @dataclass(frozen=True)
 class Pick:
     """Ask for the weights along the ray of a pixel (x, y) of a view; the newest of a ``key`` wins. While training goes
-    on it is answered again as the scene changes, until :class:`Unpick`."""
+    on it is answered again as the scene changes, until :class:`Unpick`. ``step``: of a checkpoint, whose ray stays as
+    it is; None for the scene as it is now."""
 
     view: View
     pixel: Pixel
     key: str = ""
+    step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,11 @@ class WatchFrames:
 
 @dataclass(frozen=True)
 class MeasureDistortion:
-    """Measure the mean distortion of every generated frame by one head of the field."""
+    """Measure the mean distortion of every generated frame by one head of the field. ``patient``: at a small share of
+    the time while training goes on, for nobody waits for it."""
 
     head: Head
+    patient: bool = False
 
 
 @dataclass(frozen=True)

@@ -164,32 +164,38 @@ class Trainer(ABC):
         where there is nothing finer."""
         return None
 
-    def ray(self, view: View, pixel: tuple[int, int]) -> RayDistribution:
-        """What the ray of a pixel meets now, with the depth that it is held to where one is known; ValueError when the
-        pixel lies outside the image."""
-        ray, known = ray_distribution(self.scene, view, pixel), self.known_depth(view)
+    def ray(self, view: View, pixel: tuple[int, int], scene: Scene | None = None) -> RayDistribution:
+        """What the ray of a pixel meets now, or in another ``scene``, with the depth that it is held to where one is
+        known; ValueError when the pixel lies outside the image."""
+        ray = ray_distribution(self.scene if scene is None else scene, view, pixel)
+        known = self.known_depth(view)
         if known is None or not np.isfinite(target := float(known[pixel[1], pixel[0]])):
             return ray
         return replace(ray, target_depth=target)
 
-    def ray_through_time(self, view: View, pixel: tuple[int, int], bins: int = 64) -> Iterator[RayThroughTime | None]:
-        """How the weights along a pixel's ray change over the clip, for a camera that stays where it is: None after
-        each instant, at last the whole. ValueError when the pixel lies outside the image."""
+    def ray_through_time(
+        self, view: View, pixel: tuple[int, int], bins: int = 64, scene: Scene | None = None
+    ) -> Iterator[RayThroughTime | None]:
+        """How the weights along a pixel's ray change over the clip, now or in another ``scene``, for a camera that
+        stays where it is: None after each instant, at last the whole. ValueError when the pixel lies outside the
+        image."""
         edges = depth_edges(self.dataset.near, self.dataset.far, bins)
         times = np.linspace(0, 1, min(MOST_INSTANTS, max(2, self.dataset.frame_count)))
         step, rows = self.done, []
         for time in times:
-            rows.append(ray_distribution(self.scene, replace(view, time=float(time)), pixel).histogram(edges))
+            instant = replace(view, time=float(time))
+            rows.append(ray_distribution(self.scene if scene is None else scene, instant, pixel).histogram(edges))
             yield None
         yield RayThroughTime(view, pixel, times, edges, np.stack(rows), step)
 
-    def sampled_depths(self, ray: RayDistribution) -> NDArray[np.float64]:
-        """(K,) depths drawn from a ray by Gumbel softmax with the run's number of samples and present temperature,
-        scene units: what DDR's estimator compares with the target. None of an empty ray."""
+    def sampled_depths(self, ray: RayDistribution, step: int | None = None) -> NDArray[np.float64]:
+        """(K,) depths drawn from a ray by Gumbel softmax with the run's number of samples and the temperature of a
+        ``step``, the present one where none is given, scene units: what DDR's estimator compares with the target. None
+        of an empty ray."""
         if not ray.opacity > 0:
             return np.zeros(0)
         weights, t = (torch.from_numpy(np.array(values))[None] for values in (ray.weights, ray.depths))
-        temperature = depth_term(self.config).temperature(self.done)
+        temperature = depth_term(self.config).temperature(self.done if step is None else step)
         generator = torch.Generator().manual_seed(self.config.seed)
         drawn = gumbel.gumbel_samples(weights, self.config.ddr.samples, temperature, generator)
         return gumbel.samples_along(t, drawn)[0].numpy()
