@@ -1,14 +1,20 @@
-"""Closing the window: asks once where something would be cut short, and waits until everything is saved."""
+"""Closing the scene and the window: asks once where something would be cut short, and waits until everything is
+saved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dearpygui.dearpygui as dpg
 
 from app.gui.desk import Desk
 from app.gui.panel import Panel
+
+WIDTH, SAVING_WIDTH = 460, 300
+PATIENCE = 0.3
+"""Seconds of saving before it is said in the middle of the window."""
 
 
 class Closing(Panel):
@@ -17,39 +23,93 @@ class Closing(Panel):
     def __init__(self, desk: Desk, end: Callable[[], None]) -> None:
         super().__init__(desk)
         self._end = end
-        self._asked = False
+        self._then: Callable[[], None] | None = None  # what waits for the answer
+        self._leaving_since: float | None = None
 
     def build(self) -> None:
-        """The question."""
+        """The question, and what is said while saving takes long."""
         px = self.desk.skin.px
         with dpg.window(label="Close dynview?", tag="closing", modal=True, show=False, no_resize=True, no_move=True,
-                        width=px(440), autosize=False, on_close=lambda: self._stay()):  # fmt: skip
-            dpg.add_text("", tag="closing_text", wrap=px(410))
-            dpg.add_spacer(height=px(6))
+                        autosize=True, no_saved_settings=True, on_close=lambda: self._stay()):  # fmt: skip
+            dpg.add_text("", tag="closing_text", wrap=px(WIDTH - 20))
+            dpg.add_spacer(width=px(WIDTH - 20), height=px(6))
             with dpg.group(horizontal=True):
                 dpg.add_button(label="Save and close", tag="close_yes", width=px(160), callback=lambda: self._leave())
                 self.desk.skin.primary("close_yes")
                 dpg.add_button(label="Keep it open", tag="close_no", width=px(140), callback=lambda: self._stay())
+        self.desk.skin.card("closing")
+        quiet: dict[str, Any] = dict.fromkeys(("no_title_bar", "no_resize", "no_move", "autosize"), True)
+        with dpg.window(tag="saving", show=False, no_saved_settings=True, **quiet), dpg.group(horizontal=True):
+            dpg.add_loading_indicator(style=1, radius=1.2 * self.desk.skin.scale)
+            dpg.add_text("Saving ...\nThe window closes when it is done.")
+        self.desk.skin.card("saving")
+
+    # ------------------------------------------------------------------------------------------ the question
 
     def ask(self) -> None:
         """The person wants to close the window; a second time means it."""
-        if not self.desk.busy or self._asked:
+        self._ask("Close dynview?", self._end)
+
+    def ask_for_scene(self) -> None:
+        """The person wants to close the scene."""
+        self._ask("Close the scene?", self.desk.close_scene)
+
+    def _ask(self, title: str, then: Callable[[], None]) -> None:
+        again = self._then is not None
+        self._then = then
+        if not self.desk.busy or again:
             self._leave()
             return
-        self._asked = True
-        dpg.set_value("closing_text", "\n".join(self.desk.busy.values()))
-        width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
-        dpg.configure_item("closing", show=True, pos=((width - self.desk.skin.px(440)) // 2, height // 3))
+        dpg.set_item_label("closing", title)
+        self._say_what_goes_on()
+        dpg.configure_item("closing", show=True, pos=self._middle(WIDTH))
+
+    def _say_what_goes_on(self) -> None:
+        text = "\n".join(self.desk.busy.values()) or "Nothing goes on any more."
+        if text != dpg.get_value("closing_text"):
+            dpg.set_value("closing_text", text)
 
     def _leave(self) -> None:
+        then, self._then = self._then, None
         dpg.configure_item("closing", show=False)
-        self.desk.say("Saving and closing")
-        self._end()
+        if then is None or self._leaving_since is not None:
+            return
+        if then == self._end:
+            self._leaving_since = time.monotonic()
+            self.desk.say("Saving and closing")
+        then()
 
     def _stay(self) -> None:
-        self._asked = False
+        self._then = None
         dpg.configure_item("closing", show=False)
+
+    def catches(self, chord: str) -> bool:
+        """Escape keeps the window open; while the question is there, keys do nothing else."""
+        if self._then is None:
+            return False
+        if chord == "Escape":
+            self._stay()
+        return chord != "Ctrl+Q"
+
+    # -------------------------------------------------------------------------------------------- meanwhile
+
+    def tick(self, now: float) -> None:
+        """Keep the question true, and say that saving goes on where it takes long."""
+        if self._then is not None:
+            self._say_what_goes_on()
+        leaving = self._leaving_since
+        if leaving is not None and now - leaving > PATIENCE and not dpg.is_item_shown("saving"):
+            dpg.configure_item("saving", show=True, pos=self._middle(SAVING_WIDTH))
+            dpg.focus_item("saving")
+
+    def _middle(self, width: int) -> tuple[int, int]:
+        across, down = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
+        return max(0, (across - self.desk.skin.px(width)) // 2), down // 3
+
+    def actions(self) -> Mapping[str, Callable[[], object]]:
+        """What keys and the menu do here."""
+        return {"file.close": self.ask_for_scene, "app.quit": self.ask}
 
     def state(self) -> dict[str, Any]:
         """What tests ask."""
-        return {"asking": bool(dpg.is_item_shown("closing"))}
+        return {"asking": self._then is not None, "leaving": self._leaving_since is not None}

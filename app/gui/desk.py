@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -20,6 +20,10 @@ from renderer.errors import InputError
 from training.config import TrainConfig
 
 T = TypeVar("T")
+MOST_ENTRIES = 2000
+"""Of the log that are kept."""
+AGAIN = 1.0
+"""Seconds within which a sentence is not repeated: what goes wrong may go wrong in every frame."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Source:
 class Desk:
     """``send``: hands a command to the engine; while no scene is open it is dropped. ``open_scene``, ``close_scene``:
     the window's. ``run_action``: does what a key would, by the action's name. ``show_tab``: brings a panel to the
-    front, by its title. ``log``: everything that was said."""
+    front, by its title. ``offer``: says what a path is and offers to open it. ``log``: what was said, the last
+    ``MOST_ENTRIES``; ``said``: how many there were. ``opening``: what is being opened, empty for nothing."""
 
     def __init__(self, skin: Skin, settings: Settings, save: Callable[[Settings], str | None]) -> None:
         self.skin, self._settings, self._save = skin, settings, save
@@ -56,9 +61,12 @@ class Desk:
         self.dialogs = FileDialogs()
         self.keys = KeyMap(settings.keys, settings.fly_swapped)
         self.log: list[Entry] = []
+        self.said = 0
+        self.opening = ""
         self.send: Callable[[p.Command], None] = lambda command: None
         self.open_scene: Callable[[Source], None] = lambda source: None
         self.close_scene: Callable[[], None] = lambda: None
+        self.offer: Callable[[str], None] = lambda path: None
         self.run_action: Callable[[str], None] = lambda name: None
         self.show_tab: Callable[[str], None] = lambda title: None
         self.typing = False
@@ -91,15 +99,27 @@ class Desk:
 
     def say(self, text: str) -> None:
         """Tell the person what has happened."""
-        self.log.append(Entry(time.time(), "info", text))
+        self._enter(Entry(time.time(), "info", text))
 
     def warn(self, text: str) -> None:
         """Tell the person something to know; work goes on."""
-        self.log.append(Entry(time.time(), "warning", text))
+        self._enter(Entry(time.time(), "warning", text))
 
     def complain(self, text: str, detail: str = "") -> None:
         """Tell the person what did not work and what to do."""
-        self.log.append(Entry(time.time(), "error", text, detail))
+        self._enter(Entry(time.time(), "error", text, detail))
+
+    def news(self, since: int) -> Sequence[Entry]:
+        """What was said after the first ``since`` entries, as far as it is kept."""
+        return self.log[max(0, len(self.log) - (self.said - since)) :] if self.said > since else ()
+
+    def _enter(self, entry: Entry) -> None:
+        last = self.log[-1] if self.log else None
+        if last and (last.level, last.text) == (entry.level, entry.text) and entry.at - last.at < AGAIN:
+            return
+        self.log.append(entry)
+        self.said += 1
+        del self.log[:-MOST_ENTRIES]
 
     def _unsaved(self, problem: str | None) -> None:
         if problem:

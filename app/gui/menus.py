@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import dearpygui.dearpygui as dpg
 
-from app.gui.desk import Desk, Source
+from app.gui.desk import Desk
 from app.keys import BY_NAME, shown
 
 MENUS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
@@ -16,7 +16,7 @@ MENUS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
         ("Quit", "app.quit"),
     )),
     ("Edit", (("Undo", "edit.undo"), ("Redo", "edit.redo"), ("", ""), ("Copy camera", "camera.copy"),
-              ("Paste camera", "camera.paste"))),
+              ("Paste camera", "camera.paste"), ("", ""), ("Preferences ...", "edit.preferences"))),
     ("View", (
         ("Home", "camera.home"), ("Turn around the picked point", "camera.focus"), ("", ""),
         ("Compare with the input picture", "view.truth"), ("Split", "view.split"), ("Cameras", "view.frusta"),
@@ -25,7 +25,7 @@ MENUS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
     )),
     ("Training", (("Start, pause", "train.toggle"), ("A single step", "train.step"), ("Stop and save", "train.stop"),
                   ("Measure held-out pictures", "train.measure"))),
-    ("Help", (("Keys and mouse", "help"),)),
+    ("Help", (("Keys and mouse", "help"), ("", ""), ("Copy the log for a report", "log.copy"))),
 )  # fmt: skip
 
 
@@ -46,10 +46,18 @@ def build_menus(desk: Desk) -> None:
     fill_recent(desk)
 
 
+def renew_shortcuts(desk: Desk) -> None:
+    """Show the keys as they are now."""
+    for action in BY_NAME:
+        if dpg.does_item_exist(f"menu {action}"):
+            keys = desk.keys.keys_of(action)
+            dpg.configure_item(f"menu {action}", shortcut=shown(keys[0]) if keys else "")
+
+
 def fill_recent(desk: Desk) -> None:
     """The scenes that were opened last."""
     dpg.delete_item("menu recent", children_only=True)
     for name in desk.settings.recent:
         dpg.add_menu_item(label=name, parent="menu recent", user_data=name,
-                          callback=lambda s, d, source: desk.open_scene(Source(source)))  # fmt: skip
+                          callback=lambda s, d, source: desk.offer(source))  # fmt: skip
     dpg.configure_item("menu recent", enabled=bool(desk.settings.recent))

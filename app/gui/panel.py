@@ -30,6 +30,10 @@ class Panel:
     def tick(self, now: float) -> None:
         """Once per frame of the window; ``now`` in seconds of :func:`time.monotonic`."""
 
+    def catches(self, chord: str) -> bool:
+        """Whether a chord that was pressed is the answer to a question of the panel, and for nothing else."""
+        return False
+
     def actions(self) -> Mapping[str, Callable[[], object]]:
         """What the panel does for an action of :mod:`app.keys`, by its name."""
         return {}

@@ -33,10 +33,8 @@ class Status(Panel):
 
     def tick(self, now: float) -> None:
         """Show and log what was said since."""
-        log = self.desk.log
-        while self._told < len(log):
-            entry = log[self._told]
-            self._told += 1
+        news, self._told = self.desk.news(self._told), self.desk.said
+        for entry in news:
             LOGGER.log(LEVELS[entry.level], "%s", entry.text)
             if entry.detail:
                 LOGGER.debug("%s", entry.detail)

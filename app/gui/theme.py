@@ -102,6 +102,10 @@ class Skin:
         """Take the padding from a child window."""
         dpg.bind_item_theme(container, self._role("flush", self._flush_role, ""))
 
+    def card(self, window: Item) -> None:
+        """Set a window that lies over others off from them and from the buttons on it."""
+        dpg.bind_item_theme(window, self._role("card", self._card_role, ""))
+
     def tip(self, item: Item, text: str) -> None:
         """A tooltip that wraps."""
         with dpg.tooltip(item, delay=0.4):
@@ -145,6 +149,13 @@ class Skin:
     def _flush_role(self, _: str) -> None:
         with dpg.theme_component(dpg.mvChildWindow):
             dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, 0, 0)
+
+    def _card_role(self, _: str) -> None:
+        with dpg.theme_component(dpg.mvAll):
+            for target in (dpg.mvThemeCol_PopupBg, dpg.mvThemeCol_WindowBg, dpg.mvThemeCol_ChildBg):
+                self._color(target, "panel")
+            for border in (dpg.mvStyleVar_PopupBorderSize, dpg.mvStyleVar_WindowBorderSize):
+                dpg.add_theme_style(border, 1)
 
 
 _SERIES = (

@@ -27,6 +27,7 @@ from app.gui.menus import build_menus, fill_recent
 from app.gui.native import Native
 from app.gui.panel import Panel
 from app.gui.path_panel import PathPanel
+from app.gui.preferences import Preferences
 from app.gui.ray_panel import RayPanel
 from app.gui.start_panel import StartPanel
 from app.gui.status import Status
@@ -83,9 +84,11 @@ class Window:
             LogPanel(desk),
         )  # fmt: skip
         self._status, self._help, self._closing = Status(desk), HelpSheet(desk), Closing(desk, self._end)
+        self._preferences = Preferences(desk)
         self._layout = Layout(desk, self.viewport, self.timeline)
         self._panels: Sequence[Panel] = (
-            self.viewport, self.timeline, self.start, *self.tabs, self._status, self._help, self._closing,
+            self.viewport, self.timeline, self.start, *self.tabs, self._status, self._help, self._preferences,
+            self._closing,
         )  # fmt: skip
         self._engine: Engine | None = None
         self._source: Source | None = None
@@ -130,6 +133,8 @@ class Window:
             self._layout.build(self.tabs, self.start, self._status)
         dpg.set_primary_window("main", True)
         self._help.build()
+        self._preferences.build()
+        self.start.build_card()
         self._closing.build()
         self.desk.skin.switch(self.desk.settings.theme)
         self._actions = {**self._own_actions()}
@@ -246,6 +251,8 @@ class Window:
             self._engine = Engine(self._source.name, self._source.config, self._source.out)
             self.desk.send = self._engine.send
             self._engine.start()
+        waited_for = self._next or (self._source if self.desk.stage.opened is None else None)
+        self.desk.opening = waited_for.name if waited_for else ""
 
     def _handle(self, event: p.Event) -> None:
         name = type(event).__name__
@@ -276,12 +283,15 @@ class Window:
         self._touched = time.monotonic()
         chord = chord_of(number)
         self.desk.typing = self._layout.typing()
-        if chord is None or self._help.catches(chord) or (self.desk.typing and not chord.startswith(("Ctrl+S", "F"))):
+        again = number in self._held
+        self._held.add(number)
+        if chord is None or any(panel.catches(chord) for panel in self._panels):
+            return
+        if self.desk.typing and not chord.startswith(("Ctrl+S", "F")):
             return
         action = self.desk.keys.action_for(chord)
-        if action is not None and not action.held and (action.repeats or number not in self._held):
+        if action is not None and not action.held and (action.repeats or not again):
             self.run_action(action.name)
-        self._held.add(number)
 
     def _own_actions(self) -> Mapping[str, Callable[[], object]]:
         history = self.desk.history
