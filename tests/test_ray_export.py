@@ -87,7 +87,7 @@ def test_a_ray_through_time_has_a_row_for_each_instant(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_said_and_leaves_nothing_behind(tmp_path: Path) -> None:
     ray = report("a", [2.0], [0.5])
-    with pytest.raises(InputError, match="ray.txt: a name that ends with"):
+    with pytest.raises(InputError, match=r"ray.txt: a name that ends with"):
         write_rays([ray], tmp_path / "ray.txt")
     (tmp_path / "ray.csv").mkdir()
     with pytest.raises(InputError, match=r"ray.csv: cannot be written .*choose another"):
