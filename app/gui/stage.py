@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import protocol as p
+from app.gui.gl_thread import Drawing
 from app.gui.navigation import Viewpoint
 from app.looks import DISTORTION, MODES, Display, Split
 from renderer.camera import Camera
 from renderer.picture import Lines
+from renderer.tracks import Track
 from renderer.view import Frame, View
 
 
@@ -51,8 +53,9 @@ class Drawn:
 class Stage:
     """``opened``: the scene, None while there is none. ``clicks``, ``lines``: what the mouse asked for in the picture,
     until the ray panel takes it. ``spots``: marks, by who put them there. ``drawn``: lines in the world, the same.
-    ``frames``: what the sides show now. ``drawing_line``: whether the left button draws a line. ``flown_by``: who
-    moves the camera by itself ("" for nobody), such as a camera path that is played."""
+    ``frames``: what the sides show now. ``shown``: the picture in the window. ``drawing_line``: whether the left button
+    draws a line. ``flown_by``: who moves the camera by itself ("" for nobody), such as a camera path that is played.
+    ``track``: the camera path."""
 
     def __init__(self) -> None:
         self.opened: p.Opened | None = None
@@ -63,11 +66,13 @@ class Stage:
         self.cameras_shown, self.axes_shown, self.box_shown, self.ways_shown = False, False, False, True
         self.drawing_line = False
         self.flown_by = ""
+        self.track = Track()
         self.clicks: deque[Pressed] = deque()
         self.lines: deque[Drawn] = deque()
         self.spots: dict[str, Sequence[Spot]] = {}
         self.drawn: dict[str, Lines | None] = {}
         self.frames: dict[p.Side, Frame] = {}
+        self.shown: Drawing | None = None
         self.thumbnails: dict[int, NDArray[np.uint8]] = {}
         self.moved_at = 0.0
         self.version = 0
@@ -155,10 +160,15 @@ class Stage:
         if self.opened is None or not self.opened.virtual_cameras:
             return ""
         count = len(self.opened.virtual_cameras)
-        self._virtual = (self._virtual + by) % count if self._virtual >= 0 else (0 if by > 0 else count - 1)
-        self.look_from(self.opened.virtual_cameras[self._virtual])
-        self.set_display(pose=self._virtual)
+        self.go_virtual((self._virtual + by) % count if self._virtual >= 0 else (0 if by > 0 else count - 1))
         return f"generated camera s = {self._virtual} of {count}"
+
+    def go_virtual(self, pose: int, at: float | None = None) -> None:
+        """To this camera of the generated views, at a time if one is given."""
+        if self.opened is not None and 0 <= pose < len(self.opened.virtual_cameras):
+            self._virtual = pose
+            self.look_from(self.opened.virtual_cameras[pose], at)
+            self.set_display(pose=pose)
 
     # ------------------------------------------------------------------------------------- what is shown
 
