@@ -137,7 +137,7 @@ class Viewport(Panel):
         if (w, h) != self._size:
             return  # drawn for a size that the panel no longer has
         self._canvas.show(drawing.rgba)
-        self.last = drawing
+        self.last = self._stage.shown = drawing
         self._times.append(time.monotonic())
 
     @property
