@@ -6,21 +6,30 @@ import json
 import queue
 import socket
 import threading
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import dearpygui.dearpygui as dpg
 
 Answer = queue.SimpleQueue[Any]
 
 
-class Control:
-    """Listens on a Unix socket. ``state``: what the window says of itself. ``run``: does what a key would."""
+class Driven(Protocol):
+    """What tests may do with a window beside mouse and keys."""
 
-    def __init__(
-        self, path: str, state: Callable[[], dict[str, Any]], run: Callable[[str], None], tab: Callable[[str], None]
-    ) -> None:
-        self._state, self._run, self._show_tab = state, run, tab
+    def state(self) -> dict[str, Any]: ...
+
+    def times(self, forget: bool) -> dict[str, Any]: ...
+
+    def run_action(self, name: str) -> None: ...
+
+    def show_tab(self, title: str) -> None: ...
+
+
+class Control:
+    """Listens on a Unix socket, for a window."""
+
+    def __init__(self, path: str, window: Driven) -> None:
+        self._window = window
         self._requests: queue.SimpleQueue[tuple[dict[str, Any], Answer]] = queue.SimpleQueue()
         self._waiting: list[tuple[int, Answer]] = []
         self._server = socket.socket(socket.AF_UNIX)
@@ -49,17 +58,21 @@ class Control:
                 return dpg.get_value(request["tag"])
             case "label":
                 return dpg.get_item_label(request["tag"])
+            case "shown":
+                return bool(dpg.is_item_shown(request["tag"]))
             case "set":
                 dpg.set_value(request["tag"], request["value"])
                 return None
             case "action":
-                self._run(request["name"])
+                self._window.run_action(request["name"])
                 return None
             case "tab":
-                self._show_tab(request["title"])
+                self._window.show_tab(request["title"])
                 return None
+            case "times":
+                return self._window.times(bool(request.get("forget")))
             case "state":
-                return self._state()
+                return self._window.state()
             case "quit":
                 dpg.stop_dearpygui()
                 return None

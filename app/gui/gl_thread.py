@@ -4,6 +4,7 @@ graphics card can do it, draws published Gaussians itself, so that no view waits
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,12 +43,14 @@ class GlThread(threading.Thread):
 
     ``splatting``: who draws Gaussians: this thread with "opengl", the engine, or "auto": this thread unless OpenGL is
     Mesa's software renderer, which is slower at it than the processor's own kernels. ``splats``: which it came out to
-    be, None until the context is there. ``renderer``: the name of what draws.
+    be, None until the context is there. ``wake``: called when something was drawn, from this thread.
     """
 
-    def __init__(self, context: GlContext, splatting: Splatting = "auto") -> None:
+    def __init__(
+        self, context: GlContext, splatting: Splatting = "auto", wake: Callable[[], object] = lambda: None
+    ) -> None:
         super().__init__(name="gl", daemon=True)
-        self._context, self._splatting = context, splatting
+        self._context, self._splatting, self._wake = context, splatting, wake
         self._condition = threading.Condition()
         self._wanted: Picture | None = None
         self._looks: dict[Side, Look | None] = {}
@@ -128,6 +131,7 @@ class GlThread(threading.Thread):
         for side, drawn in splatter.draw(looks, scene).items():
             with self._condition:
                 self._frames[side] = drawn
+            self._wake()
 
     def _draw_picture(self, drawer: FrameDrawer) -> None:
         with self._condition:
@@ -136,6 +140,7 @@ class GlThread(threading.Thread):
             rgba = drawer.draw(picture)
             with self._condition:
                 self._drawn = Drawing(rgba, picture)
+            self._wake()
 
 
 class _Splatter:

@@ -20,13 +20,14 @@ from app.gui.desk import Desk
 from app.gui.gl_thread import Drawing, GlThread
 from app.gui.key_names import is_down
 from app.gui.native import Native
+from app.gui.pace import summary
 from app.gui.panel import Panel
 from app.gui.scenery import across, scenery, thumbnails
 from app.gui.stage import Drawn, Pressed
 from app.gui.viewport_bar import ViewportBar
 from app.looks import Display
 from renderer.picture import Mark, Mode, Pane, Picture, fitted
-from renderer.view import Frame
+from renderer.view import Frame, View
 
 STILL_PIXELS, MOVING_PIXELS = 400_000, 60_000
 """Most pixels of a frame when the view is still, and while it changes if frames come slowly."""
@@ -66,6 +67,8 @@ class Viewport(Panel):
         self._button, self._start, self._last, self._moving = 0, (0.0, 0.0), (0.0, 0.0), False
         self._published, self._here = False, set[p.Side]()
         self._times: deque[float] = deque(maxlen=120)
+        self._awaited: deque[tuple[View, float]] = deque(maxlen=64)
+        self._latencies: deque[float] = deque(maxlen=2000)
         self._picture: Picture | None = None
         self.last: Drawing | None = None
 
@@ -138,7 +141,22 @@ class Viewport(Panel):
             return  # drawn for a size that the panel no longer has
         self._canvas.show(drawing.rgba)
         self.last = self._stage.shown = drawing
-        self._times.append(time.monotonic())
+        now = time.monotonic()
+        self._times.append(now)
+        for place, (view, asked_at) in enumerate(self._awaited):
+            if drawing.picture.left.frame.view == view:
+                self._latencies.append(now - asked_at)
+                for _ in range(place + 1):  # those before it were overtaken
+                    self._awaited.popleft()
+                break
+
+    def latencies(self) -> dict[str, float]:
+        """From the change of a view to its picture on the screen: median, 99th percentile and most, milliseconds."""
+        return summary(self._latencies)
+
+    def forget_latencies(self) -> None:
+        """Begin to measure anew."""
+        self._latencies.clear()
 
     @property
     def settled(self) -> bool:
@@ -178,6 +196,7 @@ class Viewport(Panel):
         looks = stage.looks(camera)
         if looks.get("left") != self._asked.get("left"):
             self._asked_at = time.monotonic()
+            self._awaited.append((looks["left"].view, self._asked_at))
         for side in ("left", "right"):
             self._ask_side(side, looks.get(side))
         self._asked = looks

@@ -25,6 +25,7 @@ from app.gui.layout import Layout
 from app.gui.log_panel import LogPanel
 from app.gui.menus import build_menus, fill_recent
 from app.gui.native import Native
+from app.gui.pace import Pace
 from app.gui.panel import Panel
 from app.gui.path_panel import PathPanel
 from app.gui.preferences import Preferences
@@ -39,14 +40,6 @@ from app.settings import load_settings, save_settings, with_recent
 from renderer.errors import InputError
 from renderer.gl.context import best_context
 
-FRAME_SECONDS = 1 / 60
-SHARE_IDLE, SHARE_BUSY = 0.1, 0.6
-"""Share of the time that drawing the window may take: untouched, and while the mouse or a key is in use. It matters
-where a processor has to draw and to train; with a graphics card a frame costs next to nothing."""
-LINGER = 0.5
-"""Seconds after a touch for which the window still counts as in use."""
-SLOWEST = 0.25
-"""Seconds between two frames at most."""
 EVENTS_PER_FRAME = 100
 
 
@@ -71,7 +64,7 @@ class Window:
         self.desk = Desk(Skin(settings.theme), settings, save_settings)
         for complaint in complaints:
             self.desk.warn(complaint)
-        self._gl = GlThread(best_context(), options.splatting)
+        self._gl = GlThread(best_context(), options.splatting, self._native.post_empty_event)
         desk = self.desk
         desk.open_scene, desk.close_scene, desk.run_action = self.open_scene, self.close_scene, self.run_action
         self.viewport, self.timeline, self.start = (
@@ -96,7 +89,7 @@ class Window:
         self._publishing, self._ending = False, False
         self._events: dict[str, int] = {}
         self._actions: dict[str, Callable[[], object]] = {}
-        self._touched, self._pointer = 0.0, [0.0, 0.0]
+        self._pace, self._pointer = Pace(self._native), [0.0, 0.0]
         self._held: set[int] = set()
 
     # --------------------------------------------------------------------------------------- life
@@ -147,7 +140,7 @@ class Window:
 
     def _control(self) -> Control | None:
         path = self._options.control
-        return Control(path, self.state, self.run_action, self._layout.show_tab) if path else None
+        return Control(path, self) if path else None
 
     # ------------------------------------------------------------------------------------ the main loop
 
@@ -155,15 +148,23 @@ class Window:
         while dpg.is_dearpygui_running() and not (self._ending and self._engine is None):
             began = time.monotonic()
             self._turn(began)
-            drawing = time.monotonic()
+            turned = time.monotonic()
             if self._native.iconified():
                 self._native.wait_events(0.05)
             else:
                 dpg.render_dearpygui_frame()
-            cost = time.monotonic() - drawing
+            drawn = time.monotonic()
             if control is not None:
                 control.serve()
-            self._rest(began, cost)
+            if self._in_use():
+                self._pace.touch()
+            self._pace.rest(began, turned - began, drawn - turned, self._status.running)
+
+    def _in_use(self) -> bool:
+        """Whether the mouse moves, or something moves by itself."""
+        place = dpg.get_mouse_pos(local=False)
+        moved, self._pointer = place != self._pointer, place
+        return moved or self.timeline.playing or bool(self.desk.stage.flown_by)
 
     def _turn(self, now: float) -> None:
         """Everything that happens between two frames."""
@@ -192,15 +193,6 @@ class Window:
         if self._gl.failure:
             self.desk.complain(self._gl.failure)
             self._gl.failure = None
-
-    def _rest(self, began: float, cost: float) -> None:
-        """Leave the rest of the time to whoever trains."""
-        now, place = time.monotonic(), dpg.get_mouse_pos(local=False)
-        training = self._status.running
-        if place != self._pointer or self.timeline.playing or self.desk.stage.flown_by or not training:
-            self._touched, self._pointer = now, place
-        share = SHARE_BUSY if now - self._touched < LINGER else SHARE_IDLE
-        time.sleep(min(SLOWEST, max(0.0, FRAME_SECONDS - (now - began), cost / share - cost)))
 
     def _guard(self, job: Callable[[], object]) -> None:
         """What goes wrong in a callback becomes a sentence, not the end of the window."""
@@ -280,7 +272,7 @@ class Window:
             self._guard(action)
 
     def _pressed(self, sender: int, number: int) -> None:
-        self._touched = time.monotonic()
+        self._pace.touch()
         chord = chord_of(number)
         self.desk.typing = self._layout.typing()
         again = number in self._held
@@ -309,6 +301,18 @@ class Window:
         }
 
     # -------------------------------------------------------------------------------------- tests
+
+    def show_tab(self, title: str) -> None:
+        """Bring a panel to the front."""
+        self._layout.show_tab(title)
+
+    def times(self, forget: bool) -> dict[str, Any]:
+        """How long frames took, and from the mouse to the picture, milliseconds; ``forget``: begin anew afterwards."""
+        times = {**self._pace.times(), "latency": self.viewport.latencies()}
+        if forget:
+            self._pace.forget()
+            self.viewport.forget_latencies()
+        return times
 
     def state(self) -> dict[str, Any]:
         """What tests ask."""
