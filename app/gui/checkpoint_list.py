@@ -1,0 +1,69 @@
+"""Older checkpoints of the run, to go on from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dearpygui.dearpygui as dpg
+
+from app.gui.desk import Desk, Source
+from training.run import branch
+
+
+class CheckpointList:
+    """A section of the training panel."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._steps: tuple[int, ...] = ()
+        self._branching = False
+
+    def build(self) -> None:
+        """The section, in the current container."""
+        skin = self.desk.skin
+        with dpg.collapsing_header(label="Checkpoints", tag="checkpoints"):
+            skin.text("None yet: Save writes one.", tag="checkpoints_none", wrap=0)
+            with dpg.group(tag="checkpoints_some", show=False):
+                with dpg.group(horizontal=True):
+                    dpg.add_combo([], width=skin.px(130), tag="checkpoint")
+                    dpg.add_button(label="Go on from here", tag="branch", callback=lambda: self._go_on())
+                skin.text("Begins a new run beside this one, which stays as it is.", wrap=0)
+
+    def show(self, steps: tuple[int, ...]) -> None:
+        """These are on disk."""
+        chosen = self._chosen() if self._steps else None
+        newest = self._steps[-1:] == (chosen,)
+        self._steps = steps
+        dpg.configure_item("checkpoints_none", show=not steps)
+        dpg.configure_item("checkpoints_some", show=bool(steps))
+        dpg.configure_item("checkpoint", items=[_label(step) for step in reversed(steps)])
+        if steps and (newest or chosen not in steps):
+            dpg.set_value("checkpoint", _label(steps[-1]))
+
+    def _chosen(self) -> int | None:
+        return next((step for step in self._steps if _label(step) == dpg.get_value("checkpoint")), None)
+
+    def _go_on(self) -> None:
+        opened, step = self.desk.stage.opened, self._chosen()
+        if opened is None or step is None or self._branching:
+            return
+        self._branching = True
+
+        def job() -> Path | Exception:
+            try:
+                return branch(opened.run, step)
+            except Exception as problem:  # raised again on the main thread, which has to know that this is over
+                return problem
+
+        self.desk.beside(job, lambda result: self._made(result, step))
+
+    def _made(self, result: Path | Exception, step: int) -> None:
+        self._branching = False
+        if isinstance(result, Exception):
+            raise result
+        self.desk.say(f"A new run goes on from step {step:,} in {result}")
+        self.desk.open_scene(Source(str(result)))
+
+
+def _label(step: int) -> str:
+    return f"step {step:,}"
