@@ -126,9 +126,7 @@ class Layout:
     def typing(self) -> bool:
         """Whether keys belong to a text field."""
         item = dpg.get_focused_item()
-        if not item or not dpg.does_item_exist(item) or dpg.get_item_type(item) not in TEXT_TYPES:
-            return False
-        return bool(dpg.is_item_active(item))
+        return bool(item) and dpg.does_item_exist(item) and _typed_into(item)
 
     def remember(self) -> None:
         """Keep what the person has arranged."""
@@ -162,3 +160,10 @@ class Layout:
         scale = STEPS[min(max(nearest + by, 0), len(STEPS) - 1)]
         self.desk.remember(scale=scale)
         self.desk.say(f"Text and widgets have {100 * scale:.0f} % when the window is opened again")
+
+
+def _typed_into(item: int | str) -> bool:
+    """Whether this text field is being typed into, or one that is in it: a group has the focus of what it holds."""
+    if dpg.get_item_type(item) in TEXT_TYPES:
+        return bool(dpg.is_item_active(item))
+    return any(_typed_into(child) for child in dpg.get_item_children(item, 1))
