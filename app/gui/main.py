@@ -36,6 +36,10 @@ class Gui:
     splatting: Literal["auto", "opengl", "engine"] = "auto"
     """Who draws Gaussians: OpenGL, on which views never wait for training, or the engine; auto takes OpenGL unless it
     is a software renderer."""
+    screenshots: Path | None = None
+    """Make a PNG of each panel and mode of the demo scene in both themes in this folder, and end."""
+    size: tuple[int, int] | None = None
+    """Width and height of the window, pixels; by default as it was last."""
     control: Path | None = None
     """Listen on this socket for requests; for tests."""
 
@@ -74,7 +78,8 @@ def main() -> None:
 
         name = gui.source or ("demo" if gui.demo else "")
         source = Source(name, gui.config, gui.out, gui.train or gui.demo) if name else None
-        Window(source, Options(str(gui.control) if gui.control else None, gui.splatting)).run()
+        control = str(gui.control) if gui.control else None
+        Window(source, Options(control, gui.splatting, gui.size, gui.screenshots)).run()
     except InputError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)

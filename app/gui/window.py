@@ -34,9 +34,10 @@ from app.gui.start_panel import StartPanel
 from app.gui.status import Status
 from app.gui.theme import Skin
 from app.gui.timeline import Timeline
+from app.gui.tour import tour
 from app.gui.training_panel import TrainingPanel
 from app.gui.viewport import Viewport
-from app.settings import load_settings, save_settings, with_recent
+from app.settings import Settings, load_settings, save_settings, with_recent
 from renderer.errors import InputError
 from renderer.gl.context import best_context
 
@@ -59,9 +60,11 @@ class Window:
     """Shows ``source``, or the start panel where it is None."""
 
     def __init__(self, source: Source | None, options: Options) -> None:
-        settings, complaints = load_settings()
+        on_tour = options.screenshots is not None
+        settings, complaints = (Settings(), ()) if on_tour else load_settings()
         self._options, self._native = options, Native()
-        self.desk = Desk(Skin(settings.theme), settings, save_settings)
+        self.desk = Desk(Skin(settings.theme), settings, (lambda _: None) if on_tour else save_settings)
+        self._tour = tour(self, options.screenshots) if options.screenshots is not None else None
         for complaint in complaints:
             self.desk.warn(complaint)
         self._gl = GlThread(best_context(), options.splatting, self._native.post_empty_event)
@@ -91,6 +94,7 @@ class Window:
         self._actions: dict[str, Callable[[], object]] = {}
         self._pace, self._pointer = Pace(self._native), [0.0, 0.0]
         self._held: set[int] = set()
+        self._typing = False  # before the last frame, which may have ended it
 
     # --------------------------------------------------------------------------------------- life
 
@@ -156,8 +160,11 @@ class Window:
             drawn = time.monotonic()
             if control is not None:
                 control.serve()
-            if self._in_use():
+            if self._in_use() or self._tour is not None:
                 self._pace.touch()
+            if self._tour is not None and next(self._tour, self) is self:
+                self._tour = None
+                self._end()
             self._pace.rest(began, turned - began, drawn - turned, self._status.running)
 
     def _in_use(self) -> bool:
@@ -175,6 +182,7 @@ class Window:
         self._take_drawings()
         for job in dpg.get_callback_queue() or ():
             self._guard(lambda j=job: dpg.run_callbacks([j]))  # type: ignore[misc]
+        self._typing = self._layout.typing()
         self._guard(self.desk.worker.poll)
         self._guard(self.desk.dialogs.poll)
         self._layout.tick(self.desk.stage.opened is not None or self._opening)
@@ -274,7 +282,7 @@ class Window:
     def _pressed(self, sender: int, number: int) -> None:
         self._pace.touch()
         chord = chord_of(number)
-        self.desk.typing = self._layout.typing()
+        self.desk.typing = self._typing or self._layout.typing()
         again = number in self._held
         self._held.add(number)
         if chord is None or any(panel.catches(chord) for panel in self._panels):
