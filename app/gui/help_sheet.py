@@ -24,7 +24,7 @@ MOUSE: Sequence[tuple[str, str]] = (
 """What the mouse does, by gesture."""
 WIDTH, COLUMN, WIDE = 860, 400, 1240
 """Widths: of the sheet, of one of its columns, and of a window that takes three of them."""
-KEY_WIDTH = 130
+KEY_WIDTH = 180
 KEYS = "keys"
 """Name of the document in the history: what was changed, and whether flying is swapped."""
 HINT = "Click a key to change it; a right click takes it away."
@@ -105,7 +105,7 @@ class HelpSheet(Panel):
             if row not in modes:
                 with dpg.group(horizontal=True):
                     self._key(row, px(KEY_WIDTH))
-                    dpg.add_text(row.label, wrap=px(COLUMN - KEY_WIDTH - 60))
+                    dpg.add_text(row.label, wrap=px(COLUMN - KEY_WIDTH - (70 if row.changed else 16)))
                     if row.changed:
                         dpg.add_button(label="reset", small=True, tag=f"help_reset {row.name}", user_data=row.name,
                                        callback=lambda s, d, name: self._reset(name))  # fmt: skip

@@ -113,7 +113,9 @@ class OpeningCard:
             return
         self._found = found
         self._path = str(found.path)
-        self._fill(f"This is {found.what}.", "\n".join(found.missing))
+        known = found.kind != "nothing"
+        what = f"Recognised as {found.what}." if known else f"{found.what[:1].upper()}{found.what[1:]}."
+        self._fill(what, "\n".join(found.missing))
 
     def _fill(self, what: str, missing: str = "", detail: str = "") -> None:
         found, self._detail = self._found, detail

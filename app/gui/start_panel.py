@@ -18,7 +18,7 @@ from app.settings import with_recent, without_recent
 from training.data.recognise import Recognised, recognise
 
 DEMOS = (
-    ("demo:sparse", "Open the demo scene", "Three cameras on tripods film a small moving world."),
+    ("demo", "Open the demo scene", "Three cameras on tripods film a small moving world."),
     ("demo:small-motion", "Open the hand-held demo", "One camera that hardly moves films it."),
 )
 """Source, what its button says, and what it shows."""

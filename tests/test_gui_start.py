@@ -1,0 +1,166 @@
+"""The start panel and the card that says what a folder is, in the real window with real events."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.gui.start_panel import shortened
+from tests.gui_driver import App, Display, missing_tools
+from tests.test_loading import write_llff
+from tests.xdnd import drop
+from training.data.recognise import recognise
+
+pytestmark = [
+    pytest.mark.gui,
+    pytest.mark.skipif(bool(missing_tools()), reason=f"not installed: {', '.join(missing_tools())}"),
+]
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[Display]:
+    display = Display()
+    yield display
+    display.close()
+
+
+@pytest.fixture
+def start(display: Display, tmp_path: Path) -> Iterator[Callable[..., App]]:
+    """Opens the window without a scene; ``recent``: the scenes that it remembers."""
+    apps = []
+
+    def opened(*recent: str) -> App:
+        (tmp_path / "config").mkdir(exist_ok=True)
+        settings = {"window": [0, 0, 1280, 800], "recent": recent}
+        (tmp_path / "config" / "settings.json").write_text(json.dumps(settings))
+        apps.append(App(display, tmp_path, "--splatting", "engine"))
+        apps[-1].until(lambda s: s["start"]["shown"])
+        return apps[-1]
+
+    yield opened
+    for app in apps:
+        app.close()
+
+
+def typed(app: App, tag: str, text: str) -> None:
+    """Click into a field, type, and press Enter."""
+    app.click(tag)
+    app.mouse("type", "--delay", "25", text)
+    app.mouse("key", "Return")
+
+
+def clip(folder: Path) -> Path:
+    """A clip that opens: one moving camera with its poses."""
+    folder.mkdir()
+    write_llff(folder)
+    return folder
+
+
+def test_a_folder_is_recognised_before_it_is_opened(start: Callable[..., App], tmp_path: Path) -> None:
+    folder = clip(tmp_path / "garden")
+    app = start()
+    typed(app, "start_path", str(folder))
+    said = app.until(lambda s: s["start"]["card"] and s["start"]["recognised"])["start"]
+    found = recognise(folder)
+    assert said["opens"] and said["recognised"] == found.what and found.what in said["said"]
+    assert app.ask("value", tag="card_method") == found.method
+    assert found.reason in app.ask("value", tag="card_reason")
+    app.ask("set", tag="card_method", value="4dgs")
+    app.click("card_open")
+    opened = app.until(lambda s: s["open"])
+    assert not opened["start"]["card"] and not opened["start"]["shown"] and not opened["running"]
+    kept = json.loads((tmp_path / "config" / "settings.json").read_text())
+    assert kept["recent"] == [str(folder)]
+
+
+def test_what_cannot_be_opened_is_said_with_what_to_do(start: Callable[..., App], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    app = start()
+    typed(app, "start_path", str(tmp_path / "empty"))
+    said = app.until(lambda s: s["start"]["recognised"] and s["start"]["card"])["start"]
+    assert not said["opens"]
+    assert "poses_bounds.npy" in app.ask("value", tag="card_missing")
+    app.frames(3)
+    assert app.ask("rect", tag="card_open")[1] == [0, 0]  # never drawn
+    app.key("t")  # keys are for the card
+    assert app.state()["events"] == {}
+    app.key("Escape")
+    app.until(lambda s: not s["start"]["card"] and s["start"]["shown"])
+
+
+def test_a_folder_that_is_dropped_is_looked_at(start: Callable[..., App], tmp_path: Path, display: Display) -> None:
+    folder = clip(tmp_path / "a garden")
+    app = start()
+    drop(display.name, "dynview", [folder, tmp_path], app.frames)
+    said = app.until(lambda s: s["start"]["recognised"])["start"]
+    assert said["opens"] and app.ask("value", tag="card_path") == str(folder)
+    assert any("2 that were dropped" in text for text in app.state()["log"])
+
+
+def test_recent_scenes_say_what_they_are_and_can_be_taken_off(start: Callable[..., App], tmp_path: Path) -> None:
+    folder, gone = clip(tmp_path / "garden"), tmp_path / "gone"
+    app = start(str(gone), str(folder), "demo")
+    recent = app.until(lambda s: len(s["start"]["recent"]) == 3)["start"]["recent"]
+    assert [r["what"] for r in recent] == ["not there", recognise(folder).what, recognise("demo").what]
+    app.frames(3)
+    app.click("recent 0")  # is not there: nothing happens
+    app.frames(5)
+    assert not app.state()["start"]["card"]
+    app.click("recent_remove 0")
+    app.until(lambda s: [r["name"] for r in s["start"]["recent"]] == [str(folder), "demo"])
+    app.frames(3)
+    assert app.ask("label", tag="recent 0") == "garden"
+    app.click("recent 0")
+    app.until(lambda s: s["start"]["card"] and s["start"]["recognised"] == recognise(folder).what)
+    app.click("card_cancel")
+    app.until(lambda s: not s["start"]["card"])
+
+
+def test_what_fails_to_open_is_said_where_it_was_chosen(start: Callable[..., App], tmp_path: Path) -> None:
+    folder = clip(tmp_path / "garden")
+    for picture in (folder / "images").iterdir():
+        picture.write_bytes(b"not a picture")
+    app = start()
+    typed(app, "start_path", str(folder))
+    assert app.until(lambda s: s["start"]["recognised"])["start"]["opens"]
+    app.click("card_open")
+    state = app.until(lambda s: s["events"].get("Failed") and s["start"]["card"])
+    assert state["start"]["shown"] and not state["open"]
+    assert app.ask("value", tag="card_missing") == state["complaints"][-1]
+
+
+def test_another_scene_replaces_the_one_that_is_open(start: Callable[..., App], tmp_path: Path) -> None:
+    first, second = clip(tmp_path / "first"), clip(tmp_path / "second")
+    app = start()
+    for folder in (first, second):
+        app.key("ctrl+o")
+        app.until(lambda s: s["start"]["card"])
+        app.frames(3)
+        typed(app, "card_path", str(folder))
+        app.until(lambda s: s["start"]["recognised"])
+        app.frames(3)
+        over = "saved first" in app.ask("value", tag="card_scene")
+        assert over == (folder == second)
+        app.ask("set", tag="card_method", value="4dgs")
+        app.click("card_open")
+        app.until(lambda s, n=folder: s["open"] and f"{n.name}: " in " ".join(s["log"]) and not s["start"]["opening"])
+    kept = json.loads((tmp_path / "config" / "settings.json").read_text())
+    assert kept["recent"] == [str(second), str(first)]
+
+
+def test_opening_can_be_cancelled(start: Callable[..., App]) -> None:
+    app = start()
+    app.click("start demo")
+    assert app.until(lambda s: s["start"]["opening"])["start"]["opening"] == "demo"
+    app.until(lambda s: s["events"].get("Status"))
+    app.click("opening_cancel")
+    state = app.until(lambda s: not s["opening"])
+    assert not state["open"] and state["complaints"] == [] and not state["start"]["card"]
+    app.until(lambda s: s["start"]["shown"] and not s["start"]["opening"])
+
+
+def test_long_paths_keep_their_end() -> None:
+    path = "/home/somebody/recordings/2026/take-7"
+    assert shortened(path, 100) == path
+    assert len(shortened(path, 20)) <= 20 and shortened(path, 20).endswith("/take-7")
