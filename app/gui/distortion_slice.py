@@ -105,7 +105,7 @@ class SliceSection:
         ticks = tuple((f"{self._seconds(rows.times[k]):.3g}", T - k - 0.5) for k in instants)
         for side, _ in SIDES:
             dpg.set_axis_ticks(f"slice_y_{side}", ticks)
-            dpg.set_axis_ticks(f"slice_x_{side}", tuple((f"{x}", float(x)) for x in (0, W // 2, W)))
+            dpg.set_axis_ticks(f"slice_x_{side}", tuple((f"{x}", float(x)) for x in (0, W // 2)))
             dpg.set_axis_limits(f"slice_x_{side}", 0, W)
             dpg.set_axis_limits(f"slice_y_{side}", 0, T)
         told = f"Row {rows.row} of generated camera s = {rows.pose}, the scene at step {self.shown_step:,}"
