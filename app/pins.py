@@ -8,22 +8,20 @@ from dataclasses import dataclass, replace
 from app.protocol import Pick, Pixel, Unpick
 from app.ray_report import RayReport
 from renderer.view import View
-from training.trainer import RayThroughTime
 
 RGB = tuple[int, int, int]
 COLORS: tuple[RGB, ...] = (
-    (86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167), (213, 94, 0), (0, 114, 178), (150, 156, 166),
+    (86, 180, 233), (204, 121, 167), (0, 158, 115), (213, 94, 0), (0, 114, 178), (150, 156, 166), (230, 159, 0),
 )  # fmt: skip
 """Of Okabe and Ito, which the colour-blind can tell apart; without black and yellow, which one of the skins hides."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A ray as it was at a ``step`` of training. ``history``: over the clip, once that is known."""
+    """A ray as it was at a ``step`` of training."""
 
     report: RayReport
     step: int
-    history: RayThroughTime | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,8 @@ def bare(view: View) -> View:
 
 
 class PinBoard:
-    """The pins, what the engine is asked for them, and what it answered. ``send``: hands a command to it.
+    """The pins, what the engine is asked for them, and what it answered. ``send``: hands a command to it. ``version``:
+    grows with every change.
 
     ``pins`` is a document for :class:`app.history.History`: read it, replace it with :meth:`set`.
     """
@@ -87,12 +86,14 @@ class PinBoard:
     def __init__(self, send: Callable[[Pick | Unpick], None]) -> None:
         self._send = send
         self.pins: Pins = ()
+        self.version = 0
         self._readings: dict[str, Reading] = {}
         self._asked: dict[str, Pick] = {}
 
     def set(self, pins: Pins) -> None:
         """Other pins: ask for those that are to be followed, and no longer for the others."""
         self.pins = pins
+        self.version += 1
         wanted = {pin.key: pin.pick for pin in pins}
         for key, asked in list(self._asked.items()):
             if wanted.get(key) != asked:
@@ -108,18 +109,13 @@ class PinBoard:
     def forget(self) -> None:
         """The scene was closed."""
         self.pins, self._readings, self._asked = (), {}, {}
+        self.version += 1
 
     def answered(self, key: str, reading: Reading) -> None:
         """The engine has read a ray; what nobody asked for is passed over."""
         if key in self._asked:
-            before = self._readings.get(key)
-            history = before.history if before is not None else None
-            self._readings[key] = replace(reading, history=reading.history or history)
-
-    def answered_through_time(self, key: str, history: RayThroughTime) -> None:
-        """The engine has read a ray over the clip."""
-        if key in self._asked and key in self._readings:
-            self._readings[key] = replace(self._readings[key], history=history)
+            self._readings[key] = reading
+            self.version += 1
 
     def reading(self, pin: Pin) -> Reading | None:
         """What is known of a pin's ray, under its name; None while it is not."""

@@ -1,186 +1,260 @@
-"""The ray inspector: how the weights of a picked pixel spread over depth, and how far they are from the known depth."""
+"""Rays: how the weights of a picked pixel spread over depth, the same through time, kept rays, and rows of rays."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import dearpygui.dearpygui as dpg
-import numpy as np
-from numpy.typing import NDArray
 
 from app import protocol as p
+from app.gui.depth_axis import DepthAxis
 from app.gui.desk import Desk
 from app.gui.panel import Panel
-from app.gui.stage import Spot
-from renderer import ray_maps
-from renderer.rays import RayDistribution
-from renderer.weights import depth_edges
-from training.trainer import RayThroughTime
+from app.gui.ray_files import RayFiles
+from app.gui.ray_pins import PinSection
+from app.gui.ray_row import RowSection, same_view
+from app.gui.ray_section import RaySection
+from app.gui.ray_time import TimeSection
+from app.gui.stage import Pressed, Spot
+from app.pins import RGB, Pin, PinBoard, Reading, bare, found
+from app.ray_report import RayReport
 
-MOST_STEMS = 400
-"""Contributions that are drawn; the strongest ones."""
-BINS = 64
-"""Of depth, in which modes are counted."""
-DEPTH_TICKS = 5
-LINES = (("expected", "amber"), ("median", "green"), ("target", "text"))
-STEMS = (("static", "blue"), ("dynamic", "orange"), ("weight", "blue"))
+RENEW = 0.2
+"""Seconds between two changes of the plots."""
+HISTORY_OFTEN, HISTORY_SHARE = 5.0, 10
+"""Seconds until a ray is read over the clip again while training at least, and how many times as long as that takes."""
+MARK = (1.0, 0.76, 0.25)
+ONLY_SCENE = "Only the scene has rays with weights along them, a picture has none."
 
 
 class RayPanel(Panel):
-    """Shows one ray; ``ray`` is the one shown."""
+    """``reading``: the ray that is shown."""
 
     title = "Rays"
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.ray: RayDistribution | None = None
-        self._now = -1.0
+        self.reading: Reading | None = None
+        self._pick: p.Pick | None = None
+        self._axis: DepthAxis | None = None
+        self._board, self._files = PinBoard(lambda command: desk.send(command)), RayFiles(desk)
+        self._ray = RaySection(desk, self.pin, self._export)
+        self._time, self._row = TimeSection(desk, self._files), RowSection(desk, self._files)
+        self._pins = PinSection(desk, self._board, self._go, self._files)
+        self._stale, self._seen, self._shown_at = False, -1, 0.0
+        self._running, self._step = False, 0
+        self._history_asked, self._history_due = 0.0, float("inf")
+        desk.history.track("pins", lambda: self._board.pins, self._board.set)
 
     def build(self) -> None:
-        """The section, in the current container."""
-        self.desk.skin.text("Click a pixel to see the weights along its ray.", tag="ray_hint", wrap=360)
-        with dpg.group(tag="ray_body", show=False):
-            with dpg.group(horizontal=True):
-                dpg.add_color_button(tag="pixel_color", width=22, height=22, no_alpha=True, no_drag_drop=True)
-                self.desk.skin.text("pixel")
-                dpg.add_color_button(tag="composite_color", width=22, height=22, no_alpha=True, no_drag_drop=True)
-                self.desk.skin.text("composite")
-                dpg.add_text("", tag="ray_pixel")
-            with dpg.plot(height=236, width=-1, no_menus=True, tag="ray_plot"):
-                dpg.add_plot_legend(location=dpg.mvPlot_Location_North, horizontal=True, outside=True)
-                dpg.add_plot_axis(dpg.mvXAxis, label="depth (scene units)", tag="ray_x")
-                with dpg.plot_axis(dpg.mvYAxis, label="weight", tag="ray_y"):
-                    for name, _ in STEMS:
-                        dpg.add_stem_series([], [], label=name, tag=f"{name}_series")
-                    dpg.add_scatter_series([], [], label="##samples", tag="samples_series")
-                    for name, _ in LINES:
-                        dpg.add_inf_line_series([], label=name, tag=f"{name}_series")
-                with dpg.plot_axis(dpg.mvYAxis2, label="light left", tag="ray_y2", no_gridlines=True, opposite=True):
-                    dpg.add_stair_series([], [], label="##light", tag="light_series")
-            for name, color in (*STEMS, *LINES, ("samples", "grey"), ("light", "grey")):
-                self.desk.skin.series(f"{name}_series", color)
-            self.desk.skin.text("", tag="ray_numbers")
-            with dpg.plot(height=150, width=-1, no_menus=True, tag="time_plot", show=False, no_mouse_pos=True):
-                dpg.add_plot_axis(dpg.mvXAxis, label="the same ray through time", tag="time_x")
-                with dpg.plot_axis(dpg.mvYAxis, label="depth", tag="time_y"):
-                    dpg.add_heat_series([0.0], 1, 1, format="", tag="time_series")
-                    dpg.add_inf_line_series([], label="##now", tag="now_series")
-            self.desk.skin.series("now_series", "amber")
-            dpg.bind_colormap("time_plot", dpg.mvPlotColormap_Viridis)
+        """The sections, in the current container."""
+        sections = (
+            ("ray", "Ray", self._ray.build),
+            ("time", "The same ray through time", self._time.build),
+            ("pins", "Pinned rays", self._pins.build),
+            ("row", "A row of rays from above", self._row.build),
+        )
+        for name, label, build in sections:
+            with dpg.collapsing_header(label=label, default_open=True, tag=f"section {name}"):
+                build()
 
-    def tick(self, now: float) -> None:
-        """Ask for the ray of what was clicked."""
-        stage = self.desk.stage
-        while stage.clicks:
-            pressed = stage.clicks.popleft()
-            self.desk.send(p.Pick(pressed.look.view, pressed.pixel))
-        self.set_time(stage.time)
+    # ------------------------------------------------------------------------------------ what happened
 
     def handle(self, event: p.Event) -> None:
         """Something has happened in the engine."""
-        if isinstance(event, p.Picked):
-            ray = event.ray
-            self.show(ray, None, event.step, event.samples)
-            point = ray.world_point() if ray.opacity > 0 else None
-            self.desk.stage.spots["rays"] = [Spot(point, ray.view, ray.pixel, (1.0, 0.76, 0.25))]
-            self.desk.stage.version += 1
-        elif isinstance(event, p.PickedThroughTime):
-            self.show_through_time(event.history)
+        match event:
+            case p.Opened():
+                self.closed()
+                self._axis, self._running = DepthAxis(*event.depths), False
+                self._pins.opened(self._axis, event.checkpoints)
+                self._trained(event.step)
+            case p.Picked():
+                self._picked(event)
+            case p.PickedThroughTime():
+                self._picked_through_time(event)
+            case p.LinePicked():
+                self._row.answered(event)
+            case p.Saved():
+                self._pins.checkpoints = event.checkpoints
+            case p.Started():
+                self._running = True
+            case p.Progress():
+                self._trained(event.step)
+            case p.Paused() | p.Finished():
+                self._running = False
+                self._trained(event.step)
+            case p.Failed():
+                self._row.failed()
 
-    def show_through_time(self, history: RayThroughTime) -> None:
-        """Show the ray over the clip: time to the right, depth upwards, the strongest weights brightest."""
-        if self.ray is None or self.ray.pixel != history.pixel:
+    def closed(self) -> None:
+        """The scene was closed: forget its rays."""
+        self.reading = self._pick = None
+        self._board.forget()
+        self.desk.history.forget("pins")
+        self._ray.clear()
+        self._time.show(None)
+        self._row.clear()
+        self._stale = True
+
+    def _trained(self, step: int) -> None:
+        self._step = self._row.step = step
+
+    def _picked(self, event: p.Picked) -> None:
+        opened, ray = self.desk.stage.opened, event.ray
+        if opened is None:
             return
-        weights = history.weights.T[::-1]  # (B, T), the farthest bin on top
-        T, B = history.weights.shape
-        half = 0.5 / max(1, T - 1)
-        top = max(float(np.percentile(weights, 99.5)), 1e-6)
-        dpg.set_value("time_series", [np.sqrt(np.clip(weights / top, 0, 1)).ravel().tolist(), []])
-        dpg.configure_item(
-            "time_series",
-            rows=B,
-            cols=T,
-            scale_min=0.0,
-            scale_max=1.0,
-            bounds_min=(-half, 0.0),
-            bounds_max=(1 + half, 1.0),
+        x, y = ray.pixel
+        report = RayReport(
+            f"pixel {x},{y} · time {ray.view.time:.3f} · step {event.step:,}",
+            ray,
+            *opened.depths,
+            samples=event.samples,
+            temperature=event.temperature,
+            kind="Gaussian" if opened.model == "gaussians" else "sample",
         )
-        depths = 1 / np.linspace(1 / history.edges[0], 1 / history.edges[-1], DEPTH_TICKS)
-        places = np.linspace(0, 1, DEPTH_TICKS)
-        ticks = tuple((f"{z:.3g}", float(place)) for z, place in zip(depths, places, strict=True))
-        dpg.set_axis_ticks("time_y", ticks)
-        dpg.set_axis_limits("time_x", -half, 1 + half)
-        dpg.set_axis_limits("time_y", 0, 1)
-        dpg.configure_item("time_plot", show=True)
+        reading = Reading(report, event.step)
+        if event.key:
+            self._board.answered(event.key, reading)
+        elif self._pick is not None and (ray.view, ray.pixel) == (self._pick.view, self._pick.pixel):
+            self.reading = reading
+        self._stale = True
 
-    def set_time(self, time: float) -> None:
-        """The instant that the viewport shows."""
-        if self.ray is not None and time != self._now:
-            self._now = time
-            dpg.set_value("now_series", [[time]])
+    def _picked_through_time(self, event: p.PickedThroughTime) -> None:
+        pick, history = self._pick, event.history
+        if event.key or pick is None or (history.view, history.pixel) != (pick.view, pick.pixel):
+            return
+        now = time.monotonic()
+        self._history_due = now + max(HISTORY_OFTEN, HISTORY_SHARE * (now - self._history_asked))
+        self._time.show(history)
 
-    def show(
-        self,
-        ray: RayDistribution,
-        pixel_color: NDArray[np.float32] | None,
-        step: int,
-        samples: NDArray[np.float64],
-    ) -> None:
-        """Show a ray; ``pixel_color`` (3,) is what the picture has at its pixel, ``samples`` (K,) depths that DDR's
-        estimator draws from it."""
-        self.ray = ray
-        dpg.configure_item("ray_hint", show=False)
-        dpg.configure_item("ray_body", show=True)
-        self._draw_weights(ray)
-        dpg.set_value("light_series", [ray.depths.tolist(), ray.transmittances.tolist()])
-        low = -0.04 * float(ray.weights.max(initial=0))  # a rug below the stems
-        dpg.set_value("samples_series", [samples.tolist(), [low] * len(samples)])
-        lines = [[ray.expected_depth], [ray.median_depth]] if ray.opacity > 0 else [[], []]
-        lines.append([] if ray.target_depth is None else [ray.target_depth])
-        for (name, _), line in zip(LINES, lines, strict=True):
-            dpg.set_value(f"{name}_series", [line])
-        for axis in ("ray_x", "ray_y"):
-            dpg.fit_axis_data(axis)
-        dpg.set_axis_limits("ray_y2", 0, 1.05)
-        _swatch("composite_color", ray.composite)
-        _swatch("pixel_color", ray.composite if pixel_color is None else pixel_color)
-        dpg.set_value("ray_pixel", f"   {ray.pixel[0]}, {ray.pixel[1]}   step {step:,}")
-        dpg.set_value("ray_numbers", _numbers(ray))
+    # ------------------------------------------------------------------------------------- once per frame
 
-    def _draw_weights(self, ray: RayDistribution) -> None:
-        """Stems of the static and of the dynamic part where the scene tells them apart, else of the whole."""
-        strongest = np.sort(np.argsort(-ray.weights)[:MOST_STEMS])
-        parts = ray.parts
-        for name, _ in STEMS:
-            of = ray.weights if parts is None else {"static": parts.of_static, "dynamic": parts.of_dynamic}.get(name)
-            shown = of is not None and (parts is not None) == (name != "weight")
-            there = strongest if of is None else strongest[of[strongest] > 0]
-            values = [ray.depths[there].tolist(), of[there].tolist()] if shown and of is not None else [[], []]
-            dpg.set_value(f"{name}_series", values)
-            dpg.configure_item(f"{name}_series", show=shown)
+    def tick(self, now: float) -> None:
+        """Clicks, lines, and what has become old."""
+        while self.desk.stage.clicks:
+            self._clicked(self.desk.stage.clicks.popleft())
+        self._row.tick(now)
+        self._time.tick()
+        self._ray.tick()
+        self._read_again(now)
+        if (self._stale or self._board.version != self._seen) and now - self._shown_at >= RENEW:
+            self._stale, self._seen, self._shown_at = False, self._board.version, now
+            self._pins.show()
+            self._mark()
+            if self.reading is not None and self._axis is not None:
+                of_checkpoint = self._pick is not None and self._pick.step is not None
+                self._ray.show(self.reading, self._axis, of_checkpoint)
+
+    def _clicked(self, pressed: Pressed) -> None:
+        look, pixel, note = pressed.look, pressed.pixel, ""
+        view = bare(look.view)
+        if look.of != "scene":
+            frame = self.desk.stage.frames.get("right")
+            if frame is None or not same_view(frame.view.camera, view.camera):
+                self._say(f"{ONLY_SCENE} Go to its camera ([ and ]) to pick the same place of the scene.")
+                return
+            note, seen = f"{ONLY_SCENE} This is the scene's ray at the same place.", frame.view.camera
+            pixel = (pixel[0] * view.camera.width // seen.width, pixel[1] * view.camera.height // seen.height)
+        pick = p.Pick(view, pixel, step=look.step)
+        self.pick(pick)
+        self._say(note)
+        if pressed.shift:
+            self._pins.pin(pick)
+
+    def _say(self, note: str) -> None:
+        """Above the ray, and bring that to the front."""
+        self._ray.note(note)
+        if self.desk.settings.side_shown:
+            self.desk.show_tab(self.title)
+
+    def pick(self, pick: p.Pick) -> None:
+        """Show the ray of a pixel from now on."""
+        if pick != self._pick:
+            self.reading = None
+            self._time.show(None)
+        self._pick, self._history_due, self._history_asked = pick, float("inf"), time.monotonic()
+        self.desk.send(pick)
+
+    def _read_again(self, now: float) -> None:
+        """Over the clip, when the scene was trained since."""
+        history, pick = self._time.history, self._pick
+        if history is None or pick is None or pick.step is not None or history.step == self._step:
+            return
+        if now >= self._history_due or (not self._running and self._history_due < float("inf")):
+            self.pick(pick)
+
+    def _mark(self) -> None:
+        """The rays in the picture, in the colours of their pins; the one that is shown last: it is turned around."""
+        same = found(self._board.pins, self._pick) if self._pick is not None else None
+        spots = [_spot(reading.report, _share(pin.color)) for pin, reading in self._board.compared if pin is not same]
+        if self.reading is not None:
+            color = MARK if same is None or not same.shown else _share(same.color)
+            spots.append(_spot(self.reading.report, color))
+        self.desk.stage.spots["rays"] = spots
+        self.desk.stage.version += 1
+
+    # ---------------------------------------------------------------------------------- what people do
+
+    def pin(self) -> None:
+        """Keep the ray that is shown."""
+        if self._pick is None:
+            self.desk.say("Click a pixel first; then its ray can be pinned")
+        else:
+            self._pins.pin(self._pick)
+
+    def _go(self, pin: Pin) -> None:
+        self.desk.stage.look_from(pin.view.camera, pin.view.time)
+        self.pick(p.Pick(pin.view, pin.pixel, step=pin.step))
+
+    def _export(self) -> None:
+        if self.reading is not None:
+            self._files.ray(self.reading)
+
+    def actions(self) -> Mapping[str, Callable[[], object]]:
+        """What keys do here."""
+        return {"rays.pin": self.pin, "rays.row": self._row.toggle}
+
+    def state(self) -> dict[str, Any]:
+        """What tests ask."""
+        state: dict[str, Any] = {
+            "row": self.desk.stage.drawing_line,
+            "pins": [_told(pin, self._board.reading(pin)) for pin in self._board.pins],
+        }
+        if self._row.picked is not None:
+            line = self._row.picked.line
+            state["slice"] = {"step": self._row.picked.step, "start": list(line.start), "end": list(line.end)}
+        if self.reading is not None:
+            ray = self.reading.report.ray
+            state["ray"] = {
+                "pixel": list(ray.pixel),
+                "time": ray.view.time,
+                "composite": ray.composite.tolist(),
+                "weights": int((ray.weights > 0).sum()),
+                "target": ray.target_depth,
+                "step": self.reading.step,
+            }
+        return state
 
 
-def _numbers(ray: RayDistribution) -> str:
-    if not ray.opacity > 0:
-        return "nothing along this ray"
-    what = "samples" if ray.edges is not None else "Gaussians"
-    lines = [
-        f"{len(ray.depths)} {what}, opacity {ray.opacity:.3f}, {_modes(ray)}",
-        f"expected {ray.expected_depth:.3f}, median {ray.median_depth:.3f}, spread {ray.spread:.3f}",
-    ]
-    if ray.target_depth is not None:
-        D = ray.target_depth
-        lines.append(f"target {D:.3f}: E|t-D| {ray.expected_error(D):.3f}, |E[t]-D| {ray.error_of_expectation(D):.3f}")
-    x, y, z = ray.world_point()
-    lines.append(f"point at the median  {x:.3f}, {y:.3f}, {z:.3f}")
-    return "\n".join(lines)
+def _told(pin: Pin, reading: Reading | None) -> dict[str, Any]:
+    return {
+        "name": pin.name,
+        "pixel": list(pin.pixel),
+        "time": pin.view.time,
+        "checkpoint": pin.step,
+        "shown": pin.shown,
+        "frozen": pin.frozen is not None,
+        "step": None if reading is None else reading.step,
+        "composite": None if reading is None else reading.report.ray.composite.tolist(),
+    }
 
 
-def _modes(ray: RayDistribution) -> str:
-    met = ray.depths[ray.weights > 0]
-    near, far = max(1e-6, 0.8 * float(met.min())), 1.2 * float(met.max())
-    histogram = ray.histogram(depth_edges(near, far, BINS))
-    count = int(ray_maps.modes(histogram))
-    return f"{count} mode{'' if count == 1 else 's'}, entropy {float(ray_maps.entropy(histogram)):.2f}"
+def _spot(report: RayReport, color: tuple[float, float, float]) -> Spot:
+    ray = report.ray
+    return Spot(ray.world_point() if ray.opacity > 0 else None, ray.view, ray.pixel, color)
 
 
-def _swatch(tag: str, color: NDArray[np.floating]) -> None:
-    dpg.set_value(tag, [*(np.clip(color, 0, 1) * 255).tolist(), 255])
+def _share(color: RGB) -> tuple[float, float, float]:
+    return (color[0] / 255, color[1] / 255, color[2] / 255)
