@@ -31,16 +31,18 @@ SECONDS = 10.0
 """That a preset's track takes; its frames are spread over it, however long they are shown."""
 
 
-def views_of(path: str, track: Track, stage: Stage, size: Size, frames: int) -> tuple[View, ...]:
-    """One view per frame along ``track`` (``OWN_PATH``) or along a preset. InputError for a number of frames that
-    cannot be, and where the track has no keyframes."""
+def check_path(path: str, track: Track, frames: int) -> None:
+    """InputError for a number of frames that cannot be, and where the person's own path has no keyframes."""
     if not 1 <= frames <= MOST_FRAMES:
         raise InputError(f"Frames: {frames:,} cannot be; give 1 to {MOST_FRAMES:,}")
-    if path in PRESETS:
-        track = PRESETS[path](stage, SECONDS)
-    if not track.keyframes:
+    if path not in PRESETS and not track.keyframes:
         raise InputError(f"{path}: has no keyframes; add some in the Path panel, or choose another path")
-    return track.views(*size, frames)
+
+
+def views_of(path: str, track: Track, stage: Stage, size: Size, frames: int) -> tuple[View, ...]:
+    """One view per frame along ``track`` (``OWN_PATH``) or along a preset. InputError as :func:`check_path`."""
+    check_path(path, track, frames)
+    return (PRESETS[path](stage, SECONDS) if path in PRESETS else track).views(*size, frames)
 
 
 def picture_size(camera: Camera, choice: str, typed: Size) -> Size:
@@ -51,9 +53,10 @@ def picture_size(camera: Camera, choice: str, typed: Size) -> Size:
     return width, height
 
 
-def written_size(plan: VideoExport) -> Size:
-    """Width and height of the video's pictures: two side by side have a seam, and what is 4:2:0 has even sides."""
-    width, height = plan.views[0].camera.width, plan.views[0].camera.height
+def written_size(plan: VideoExport, size: Size) -> Size:
+    """Width and height of a video whose views have a size: two side by side have a seam, and what is 4:2:0 has even
+    sides."""
+    width, height = size
     if plan.against != "nothing" and plan.layout == "beside":
         width = 2 * width + SEAM
     even = plan.path.suffix.lower() in (".mp4", ".webm")

@@ -1,0 +1,57 @@
+"""Asks once before a file takes the place of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import dearpygui.dearpygui as dpg
+
+from app.gui.theme import Skin
+
+WIDTH = 400
+
+
+class ReplaceQuestion:
+    """A small modal window. ``open``: whether it waits for an answer."""
+
+    def __init__(self, skin: Skin) -> None:
+        self._skin = skin
+        self._then: Callable[[], None] | None = None
+
+    def build(self) -> None:
+        """The window, hidden; outside of any other."""
+        px = self._skin.px
+        with dpg.window(label="Replace?", tag="replace", modal=True, show=False, no_resize=True, no_move=True,
+                        width=px(WIDTH), autosize=False, on_close=self.cancel):  # fmt: skip
+            dpg.add_text("", tag="replace_text", wrap=px(WIDTH - 24))
+            dpg.add_spacer(height=px(4))
+            with dpg.group(horizontal=True):
+                dpg.add_button(label="Replace", tag="replace_yes", width=px(120), callback=self._agree)
+                dpg.add_button(label="Cancel", tag="replace_no", width=px(120), callback=self.cancel)
+
+    @property
+    def open(self) -> bool:
+        return self._then is not None
+
+    def ask(self, files: Sequence[Path], then: Callable[[], None]) -> None:
+        """Ask whether these may be replaced, and then go on."""
+        self._then = then
+        first = files[0]
+        what = first.name if len(files) == 1 else f"{len(files):,} files"
+        named = "" if len(files) == 1 else f", {first.name} and others"
+        dpg.set_value("replace_text", f"{what} in {first.parent} would be replaced{named}.")
+        width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
+        place = ((width - self._skin.px(WIDTH)) // 2, height // 3)
+        dpg.configure_item("replace", label=f"Replace {what}?", show=True, pos=place)
+
+    def cancel(self) -> None:
+        """Leave everything as it is."""
+        self._then = None
+        dpg.configure_item("replace", show=False)
+
+    def _agree(self) -> None:
+        then = self._then
+        self.cancel()
+        if then is not None:
+            then()
