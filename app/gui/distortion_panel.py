@@ -15,25 +15,13 @@ from app.distortion_export import write_matrix, write_time_slice
 from app.gui.desk import Desk
 from app.gui.distortion_matrix import Cell, MatrixPlot, merged
 from app.gui.distortion_slice import SliceSection
+from app.gui.distortion_words import ABOUT, hint_of
 from app.gui.panel import Panel
 from app.looks import COLOR, DISTORTION
 from training.config import HEADS, Head
 
 EVERY = 20.0
 """Seconds between two measurements that nobody asked for, at least."""
-ABOUT = (
-    "How far the spatio-temporal distortion field (STDF) has to bend the scene for each generated picture: where the "
-    "generator contradicts itself. It has nothing to do with the distortion of a lens."
-)
-NO_VIEWS = (
-    "This scene has no generated views to disagree with. Make some with\n    dynview generate DATA\nand open it with\n"
-    "    dynview-gui DATA --method sparsecam4d\n"
-    "For the demo nothing has to be generated: dynview-gui demo --method sparsecam4d"
-)
-NO_FIELD = (
-    "This run learns from generated views without a distortion field, so that there is none to measure; the method "
-    "sparsecam4d has one (--distortion.enabled)."
-)
 SIDES = {COLOR: "colour", DISTORTION: "distortion"}
 
 
@@ -245,7 +233,7 @@ class DistortionPanel(Panel):
         if told == self._told:
             return
         self._told = told
-        hint = self._hint(views)
+        hint = hint_of(stage.opened, None if self._field_is_on else self._step, self._on_at)
         dpg.set_value("distortion_hint", hint)
         for tag, show in (
             ("distortion_hint", bool(hint)), ("distortion_measure", self._field_is_on),
@@ -258,21 +246,6 @@ class DistortionPanel(Panel):
         dpg.set_value("distortion_line", self._progress(m))
         if stage.split.kind == "generated" and stage.display.mode in SIDES:
             dpg.set_value("jump_mode", SIDES[stage.display.mode])
-
-    def _hint(self, views: int) -> str:
-        opened = self.desk.stage.opened
-        if opened is None:
-            return ""
-        if not views:
-            return NO_VIEWS
-        if not self.desk.stage.has_distortion:
-            return NO_FIELD
-        if not self._field_is_on:
-            return (
-                f"The field is switched on at step {self._on_at:,} of {opened.steps:,}; this is step {self._step:,}. "
-                "Before that nothing is bent, and nothing can be measured."
-            )
-        return ""
 
     def _progress(self, m: p.DistortionMeasured | None) -> str:
         if self._refused:
