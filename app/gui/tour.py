@@ -74,12 +74,8 @@ def tour(window: Toured, folder: Path) -> Iterator[None]:
 def _config() -> TrainConfig:
     """A small run that has everything there is to show."""
     base = PRESETS["sparsecam4d"]
-    return replace(
-        base,
-        steps=STEPS,
-        data=replace(base.data, megapixels=0.05, frame_step=2),
-        scene=replace(base.scene, points=9000),
-    )
+    data, scene = replace(base.data, megapixels=0.05, frame_step=2), replace(base.scene, points=9000)
+    return replace(base, steps=STEPS, data=data, scene=scene)
 
 
 def _prepare(window: Toured) -> Iterator[None]:
@@ -93,10 +89,9 @@ def _prepare(window: Toured) -> Iterator[None]:
         yield from _rest(60)
         if pinned:
             window.run_action("rays.pin")
-    camera = stage.frames["left"].view.camera
-    stage.lines.append(
-        Drawn(stage.frames["left"].view, (4, 0.55 * camera.height), (camera.width - 4, 0.55 * camera.height))
-    )
+    view = stage.frames["left"].view
+    row, width = 0.55 * view.camera.height, view.camera.width
+    stage.lines.append(Drawn(view, (4, row), (width - 4, row)))
     for turn in (-0.25, 0.0, 0.25):
         stage.go_home()
         if stage.viewpoint is not None:
@@ -141,7 +136,8 @@ def _modes(window: Toured, folder: Path, theme: str) -> Iterator[None]:
 def _panels(window: Toured, folder: Path, theme: str) -> Iterator[None]:
     """Every panel, each with the mode that goes with it."""
     for title, mode in (
-        ("Train", COLOR), ("Rays", RAYS), ("Distortion", DISTORTION), ("Path", COLOR), ("Export", COLOR), ("Log", COLOR),
+        ("Train", COLOR), ("Rays", RAYS), ("Distortion", DISTORTION), ("Path", COLOR), ("Export", COLOR),
+        ("Log", COLOR),
     ):  # fmt: skip
         window.show_tab(title)
         window.desk.stage.set_display(mode=mode)

@@ -162,10 +162,18 @@ class Window:
                 control.serve()
             if self._in_use() or self._tour is not None:
                 self._pace.touch()
-            if self._tour is not None and next(self._tour, self) is self:
-                self._tour = None
-                self._end()
+            self._go_on_touring()
             self._pace.rest(began, turned - began, drawn - turned, self._status.running)
+
+    def _go_on_touring(self) -> None:
+        """A step of the script that makes pictures; after its last one the window closes."""
+        if self._tour is None:
+            return
+        try:
+            next(self._tour)
+        except StopIteration:
+            self._tour = None
+            self._end()
 
     def _in_use(self) -> bool:
         """Whether the mouse moves, or something moves by itself."""
