@@ -71,9 +71,11 @@ def test_start_pause_step_and_stop(app: App, tmp_path: Path) -> None:
     assert app.ask("label", tag="train") == "Start training"
     step = train(app, 10)
     assert app.ask("label", tag="train") == "Go on"
-    for k in (1, 2):
+    for target in (step + 1, step + 2):
         app.click("train_step")
-        assert app.until(lambda s, k=k: not s["running"] and s["step"] > step + k - 1)["step"] == step + k
+        app.until(lambda s: not s["running"] and s["step"] >= target)  # noqa: B023
+        app.frames(10)
+        assert app.state()["step"] == target
     assert app.ask("value", tag="fact size").endswith("Gaussians")
     app.click("train_stop")
     app.until(lambda s: s["events"].get("Saved"))
@@ -139,7 +141,6 @@ def test_a_setting_that_waits_opens_a_new_run(app: App, tmp_path: Path) -> None:
     assert checkpoint_steps(tmp_path / "run") == [step]  # the old one is kept
     train(app, 2)
     assert description(tmp_path / "run-2")["changes"]["scene.points"] == 700  # type: ignore[index]
-    assert int(app.ask("value", tag="fact size").split()[0].replace(",", "")) <= 700
 
 
 def test_a_branch_goes_on_from_an_older_checkpoint(app: App, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from app.draft import edited, preset, split, unlike_preset
 from app.forms import field_of, fields_of
 from app.gui.cost import EVERY, CostMeter, cost, of_window, thread_seconds
+from app.gui.training_curves import limits
 from app.gui.training_facts import amount, duration
 from app.training_record import Record, Track, coming, passed, read_record
 from renderer.errors import InputError
@@ -150,3 +151,11 @@ def test_threads_of_the_drivers_count_for_the_window() -> None:
 def test_amounts_and_times_are_for_people() -> None:
     assert [amount(n) for n in (1500, 2_500_000, 1_230_000_000)] == ["2 kB", "2 MB", "1.2 GB"]
     assert [duration(s) for s in (5, 65, 3700, float("nan"))] == ["5 s", "1 min 05 s", "1 h 01 min", "?"]
+
+
+def test_an_axis_has_every_value_within_it() -> None:
+    for values, powers in (([1.0, 3.0, float("nan")], False), ([0.0, 1e-4, 2.0], True), ([5.0], False), ([], True)):
+        low, high = limits(values, powers)
+        assert low < high
+        assert all(low < v < high for v in values if v == v and (v > 0 or not powers))
+        assert low > 0 or not powers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import dearpygui.dearpygui as dpg
@@ -85,7 +86,7 @@ class TrainingCurves:
             dpg.add_plot_legend(location=dpg.mvPlot_Location_SouthEast if name == "psnr" else
                                 dpg.mvPlot_Location_NorthEast)  # fmt: skip
             dpg.add_plot_axis(dpg.mvXAxis, tag=f"{name}_x", no_tick_labels=name == "psnr")
-            dpg.add_plot_axis(dpg.mvYAxis, label=label, tag=f"{name}_y", auto_fit=True, range_fit=True)
+            dpg.add_plot_axis(dpg.mvYAxis, label=label, tag=f"{name}_y")
             dpg.add_inf_line_series([], parent=f"{name}_y", tag=f"{name}_marks")
             self.desk.skin.series(f"{name}_marks", "grey", 1.0)
 
@@ -128,8 +129,8 @@ class TrainingCurves:
     def _moved_by_hand(self) -> None:
         if any(dpg.is_item_hovered(f"{name}_plot") for name in ("psnr", "lower")):
             dpg.set_value("curve_zoom", BY_HAND)
-            for name in ("psnr", "lower"):
-                dpg.set_axis_limits_auto(f"{name}_x")
+            for axis in ("psnr_x", "psnr_y", "lower_x", "lower_y"):
+                dpg.set_axis_limits_auto(axis)
 
     def _choose(self, name: str) -> None:
         label, columns, _ = CHOICES[name]
@@ -148,10 +149,10 @@ class TrainingCurves:
         dpg.set_value("test_series", [[float(s) for s in held_out], list(held_out.values())])
         for name in ("psnr", "lower"):
             dpg.set_value(f"{name}_marks", [steps])
-        self._draw_lower()
-        self._zoom()
+        self._zoom(self._draw_lower())
 
-    def _draw_lower(self) -> None:
+    def _draw_lower(self) -> bool:
+        """Whether its axis goes by powers of ten."""
         label, columns, by_powers = CHOICES[dpg.get_value("curve")]
         dpg.configure_item("lower_y", label=label or self._unit)
         track, largest, smallest = self.record.track, 0.0, math.inf
@@ -163,15 +164,24 @@ class TrainingCurves:
             dpg.set_value(f"curve {column}", [track.steps, values] if known else [[], []])
         powers = by_powers and largest > DECADES * smallest
         dpg.configure_item("lower_y", scale=dpg.mvPlotScale_Log10 if powers else dpg.mvPlotScale_Linear)
+        return powers
 
-    def _zoom(self) -> None:
-        zoom, steps = dpg.get_value("curve_zoom"), self.record.track.steps
+    def _zoom(self, powers: bool) -> None:
+        """Fit the axes. It is done here because an axis that fits itself is a frame late, and frames are few while
+        nobody touches the window."""
+        zoom, track = dpg.get_value("curve_zoom"), self.record.track
         if zoom == BY_HAND:
             return
-        last = max([steps[-1] if steps else 0.0, *self.record.held_out, 10.0])
+        last = max([track.steps[-1] if track.steps else 0.0, *self.record.held_out, 10.0])
         first = max(0.0, last - max(LATEST_STEPS, LATEST * last)) if zoom == "Latest" else 0.0
         for name in ("psnr", "lower"):
             dpg.set_axis_limits(f"{name}_x", first, last + 0.02 * (last - first))
+        begin = bisect_left(track.steps, first)
+        held_out = [psnr for step, psnr in self.record.held_out.items() if step >= first]
+        dpg.set_axis_limits("psnr_y", *limits([*track.columns.get("psnr", [])[begin:], *held_out]))
+        columns = CHOICES[dpg.get_value("curve")][1]
+        below = [value for column in columns for value in track.columns.get(column, [])[begin:]]
+        dpg.set_axis_limits("lower_y", *limits(below, powers))
 
     def _read(self) -> None:
         """What the curves have under the mouse, beside it."""
@@ -197,3 +207,16 @@ class TrainingCurves:
         reach = (last - first) * NEAR / max(1, dpg.get_item_rect_size(f"{name}_plot")[0])
         lines += [f"{at:,}: {text}" for at, text in self._marks if abs(at - step) <= reach]
         return "\n".join(lines)
+
+
+def limits(values: Sequence[float], powers: bool = False) -> tuple[float, float]:
+    """Ends of an axis that has all values within it, with a little room. ``powers``: whether it goes by powers of ten;
+    what is not above 0 counts for nothing then."""
+    known = [v for v in values if math.isfinite(v) and (v > 0 or not powers)]
+    if not known:
+        return (0.1, 1.0) if powers else (0.0, 1.0)
+    low, high = min(known), max(known)
+    if powers:
+        return low / 1.3, high * 1.3
+    room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - room, high + room
