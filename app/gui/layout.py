@@ -165,5 +165,6 @@ class Layout:
 def _typed_into(item: int | str) -> bool:
     """Whether this text field is being typed into, or one that is in it: a group has the focus of what it holds."""
     if dpg.get_item_type(item) in TEXT_TYPES:
-        return bool(dpg.is_item_active(item))
+        # Enter and Escape end it in the frame in which they are pressed
+        return bool(dpg.is_item_active(item) or dpg.is_item_deactivated(item))
     return any(_typed_into(child) for child in dpg.get_item_children(item, 1))
