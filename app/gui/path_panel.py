@@ -151,10 +151,10 @@ class PathPanel(Panel):
         """Change the whole track."""
         self._editor.apply(replace(self._editor.track, **values), f"{next(iter(values))} of the path")  # type: ignore[arg-type]
 
-    def _set_whole(self, item: int) -> None:
+    def _set_whole(self, item: str) -> None:
         self._mirrored = None  # a value that is refused gives way to the one that holds
         value, track = dpg.get_value(item), self._editor.track
-        if item == dpg.get_alias_id("path_total"):
+        if item == "path_total":
             self._editor.apply(lasting(track, value), "seconds of the path")
         else:
             self._editor.apply(with_fps(track, value), "frames per second of the path")

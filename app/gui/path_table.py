@@ -53,7 +53,7 @@ class PathTable:
         self._skin, self._toggle, self._select, self._edit = skin, toggle, select, edit
         self._rows: list[Item] = []
         self._shown: list[_Values | None] = []
-        self._fields: dict[Item, tuple[int, str]] = {}
+        self._fields: dict[Item, tuple[int, str]] = {}  # by their tags, as handlers name them
         self._highlit: object = None
 
     def build(self) -> None:
@@ -95,9 +95,9 @@ class PathTable:
             for field, form in FORMATS.items():
                 dpg.add_input_double(tag=f"path_{field}_{i}", width=-1, step=0, format=form)
         for field in ABOUT:
-            item = dpg.get_alias_id(f"path_{field}_{i}")
-            self._fields[item] = (i, field)
-            dpg.bind_item_handler_registry(item, "path_handlers")
+            tag = f"path_{field}_{i}"
+            self._fields[tag] = (i, field)
+            dpg.bind_item_handler_registry(tag, "path_handlers")
         self._rows.append(row)
         self._shown.append(None)
 
@@ -107,7 +107,7 @@ class PathTable:
             dpg.unhighlight_table_row("path_table", i)
             self._highlit = None
         for field in ABOUT:
-            del self._fields[dpg.get_alias_id(f"path_{field}_{i}")]
+            del self._fields[f"path_{field}_{i}"]
         dpg.delete_item(self._rows.pop())
         self._shown.pop()
 
