@@ -99,8 +99,12 @@ class App:
 
     def mouse(self, *arguments: object) -> None:
         """xdotool, then as many frames as it takes to be seen."""
-        subprocess.run(["xdotool", *map(str, arguments)], env=self._environment, check=True)
+        self.xdotool(*map(str, arguments))
         self.frames()
+
+    def xdotool(self, *arguments: str) -> None:
+        """xdotool, without waiting for the window."""
+        subprocess.run(["xdotool", *arguments], env=self._environment, check=True, stdout=subprocess.DEVNULL)
 
     def place(self, tag: str, dx: float = 0.5, dy: float = 0.5) -> tuple[int, int]:
         """A place on the screen, by its share of a widget's width and height."""
@@ -110,10 +114,24 @@ class App:
 
     def window_origin(self) -> tuple[int, int]:
         """Where the window's inside begins on the screen."""
+        x, y, _, _ = self._geometry()
+        return x, y
+
+    def geometry(self) -> tuple[int, int]:
+        """Width and height of the window's inside, pixels."""
+        _, _, width, height = self._geometry()
+        return width, height
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size."""
+        self.mouse("search", "--onlyvisible", "--name", "dynview", "windowsize", width, height)
+
+    def _geometry(self) -> tuple[int, int, int, int]:
         command = ["xdotool", "search", "--onlyvisible", "--name", "dynview", "getwindowgeometry", "--shell"]
         text = subprocess.run(command, env=self._environment, check=True, capture_output=True, text=True).stdout
         values = dict(line.split("=") for line in text.split() if "=" in line)
-        return int(values["X"]), int(values["Y"])
+        x, y, width, height = (int(values[name]) for name in ("X", "Y", "WIDTH", "HEIGHT"))
+        return x, y, width, height
 
     def click(self, tag: str, dx: float = 0.5, dy: float = 0.5) -> tuple[int, int]:
         """Press and release the left button on a widget."""

@@ -160,7 +160,7 @@ class Window:
             drawn = time.monotonic()
             if control is not None:
                 control.serve()
-            if self._in_use() or self._tour is not None:
+            if self._in_use():
                 self._pace.touch()
             self._go_on_touring()
             self._pace.rest(began, turned - began, drawn - turned, self._status.running)
