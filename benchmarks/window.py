@@ -1,4 +1,4 @@
-"""What the window costs while a scene is learned on the processor: frame times, from the mouse to the picture, and steps
+"""What the window costs while a scene is learned on the processor: frame times, from the mouse to the picture, steps
 per second with the window and without it.
 
     python -m benchmarks.window [--seconds 15] [--gaussians 20000] [--json rows.json]

@@ -6,9 +6,12 @@ import json
 import queue
 import socket
 import threading
+from pathlib import Path
 from typing import Any, Protocol
 
 import dearpygui.dearpygui as dpg
+
+from app.gui.desk import Source
 
 Answer = queue.SimpleQueue[Any]
 
@@ -19,6 +22,10 @@ class Driven(Protocol):
     def state(self) -> dict[str, Any]: ...
 
     def times(self, forget: bool) -> dict[str, Any]: ...
+
+    def left(self) -> dict[str, Any]: ...
+
+    def open_scene(self, source: Source) -> None: ...
 
     def run_action(self, name: str) -> None: ...
 
@@ -71,6 +78,11 @@ class Control:
                 return None
             case "times":
                 return self._window.times(bool(request.get("forget")))
+            case "left":
+                return self._window.left()
+            case "open":
+                self._window.open_scene(Source(request["name"], out=Path(request["out"]) if "out" in request else None))
+                return None
             case "state":
                 return self._window.state()
             case "quit":

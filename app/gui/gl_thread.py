@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.protocol import Look, Side
 from renderer.gaussians import Gaussians
-from renderer.gl.context import GlContext, draws_in_software
+from renderer.gl.context import GlContext, count_objects, draws_in_software
 from renderer.gl.frame_drawer import FrameDrawer
 from renderer.gl.splat_drawer import SplatDrawer
 from renderer.picture import Picture
@@ -57,7 +57,8 @@ class GlThread(threading.Thread):
         self._scene: Scene | None = None
         self._drawn: Drawing | None = None
         self._frames: dict[Side, tuple[Look, Frame]] = {}
-        self._stopping = False
+        self._stopping, self._counting = False, False
+        self._counted: dict[str, int] | None = None
         self.splats: bool | None = None
         self.failure: str | None = None
 
@@ -91,6 +92,15 @@ class GlThread(threading.Thread):
             frames, self._frames = self._frames, {}
         return frames
 
+    def objects(self, patience: float = 10.0) -> dict[str, int]:
+        """How many objects of OpenGL there are, by kind; waits for the thread. Empty where it does not answer."""
+        with self._condition:
+            self._counted = None
+            self._counting = True
+            self._condition.notify()
+            self._condition.wait_for(lambda: self._counted is not None, patience)
+            return self._counted or {}
+
     def stop(self) -> None:
         """End the thread and free what it has."""
         with self._condition:
@@ -110,6 +120,7 @@ class GlThread(threading.Thread):
                 if splatter is not None:
                     self._draw_looks(splatter)
                 self._draw_picture(drawer)
+                self._count()
             if splatter is not None:
                 splatter.drawer.close()
             drawer.close()
@@ -121,9 +132,17 @@ class GlThread(threading.Thread):
     def _wait(self) -> bool:
         """Until there is something to do; whether to go on."""
         with self._condition:
-            while not (self._stopping or self._wanted or (self.splats and (self._looks or self._scene))):
+            while not (
+                self._stopping or self._wanted or self._counting or (self.splats and (self._looks or self._scene))
+            ):
                 self._condition.wait()
             return not self._stopping
+
+    def _count(self) -> None:
+        with self._condition:
+            if self._counting:
+                self._counting, self._counted = False, count_objects()
+                self._condition.notify_all()
 
     def _draw_looks(self, splatter: _Splatter) -> None:
         with self._condition:

@@ -3,6 +3,7 @@ place that touches Dear PyGui after start-up."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -321,6 +322,10 @@ class Window:
     def show_tab(self, title: str) -> None:
         """Bring a panel to the front."""
         self._layout.show_tab(title)
+
+    def left(self) -> dict[str, Any]:
+        """What would be left over if it were not freed: threads by name, and objects of OpenGL by kind."""
+        return {"threads": sorted(thread.name for thread in threading.enumerate()), "gl": self._gl.objects()}
 
     def times(self, forget: bool) -> dict[str, Any]:
         """How long frames took, and from the mouse to the picture, milliseconds; ``forget``: begin anew afterwards."""

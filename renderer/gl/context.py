@@ -138,6 +138,20 @@ def best_context() -> GlContext:
             raise ContextError(f"{problem}; {second}") from None
 
 
+def count_objects(most: int = 1024) -> dict[str, int]:
+    """Objects of the current context, by kind, among the names 1 to ``most``: what a test of leaks compares."""
+    from OpenGL import GL
+
+    kinds = {
+        "textures": GL.glIsTexture,
+        "buffers": GL.glIsBuffer,
+        "framebuffers": GL.glIsFramebuffer,
+        "vertex arrays": GL.glIsVertexArray,
+        "programs": GL.glIsProgram,
+    }
+    return {kind: sum(bool(there(name)) for name in range(1, most + 1)) for kind, there in kinds.items()}
+
+
 def draws_in_software() -> bool:
     """Whether the current context is one of Mesa's or Google's software renderers."""
     from OpenGL import GL
