@@ -228,7 +228,8 @@ def test_keyframes_look_at_the_picked_point(app: App) -> None:
     app.click("path_preset_use")
     app.until(lambda s: s["path"]["keyframes"] == 9)
     app.click("picture", 0.4, 0.5)
-    app.until(lambda s: "ray" in s)
+    app.until(lambda s: s["events"].get("Picked"))
+    app.frames(3)
     before = app.state()["path"]["cameras"]
     app.click("path_follow")
     after = app.until(lambda s: s["path"]["cameras"] != before)["path"]["cameras"]
