@@ -97,6 +97,7 @@ class Session:
         self._stamps: deque[float] = deque(maxlen=RATE_WINDOW)
         self._served: deque[float] = deque(maxlen=RATE_WINDOW)
         self._serving = 0.0
+        self._stepped = False
         self._progress_at = 0.0
         self._milestones = planned(run)
 
@@ -198,7 +199,8 @@ class Session:
         self._until = min(until or trainer.steps, trainer.steps)
         self._stamps.clear()
         self._served.clear()
-        self._emit(p.Status("Compiling the kernels; the first step takes longest"))
+        if not self._stepped:
+            self._emit(p.Status("Compiling the kernels; the first step takes longest"))
         self._emit(p.Started(trainer.done, trainer.steps))
 
     def _stand_still(self) -> None:
@@ -219,7 +221,8 @@ class Session:
     def _train_step(self) -> None:
         run, trainer = self._run, self._run.trainer
         report = run.step()
-        if not self._stamps:
+        if not self._stepped:
+            self._stepped = True
             self._emit(p.Status("Training"))
         self._stamps.append(time.monotonic())
         self._served.append(self._serving)
