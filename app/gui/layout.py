@@ -68,7 +68,7 @@ class Layout:
                         self._titles.append(panel.title)
                         with (
                             dpg.tab(label=panel.title, tag=f"tab {panel.title}"),
-                            dpg.child_window(tag=f"body {panel.title}", border=False),
+                            dpg.child_window(tag=f"body {panel.title}", border=False, always_use_window_padding=True),
                         ):
                             panel.build()
         with dpg.group(horizontal=True, tag="status_row"):

@@ -43,6 +43,8 @@ from renderer.errors import InputError
 from renderer.gl.context import best_context
 
 EVENTS_PER_FRAME = 100
+WHILE_TYPING = ("Ctrl+S", *(f"F{k}" for k in range(1, 13)))
+"""Chords that are no part of a text."""
 
 
 @dataclass(frozen=True)
