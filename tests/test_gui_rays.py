@@ -119,8 +119,10 @@ def test_the_known_depth_single_contributions_and_files_of_a_ray(app: App, tmp_p
     assert float(number(app, "target depth")) == pytest.approx(ray["target"], rel=1e-3)
     error, of_mean, gap = (float(number(app, name)) for name in ("E|t - D|", "|E[t] - D|", "gap"))
     assert gap == pytest.approx(error - of_mean, abs=2e-3)
-    app.click("ray_style")
-    app.click("ray_style", 0.5, 2.6)  # the second of the list
+    x, y = app.click("ray_style")
+    app.mouse("mousemove", x, y + 42)  # the second of the list
+    app.mouse("mousedown", 1)
+    app.mouse("mouseup", 1)
     app.until(lambda s: app.ask("value", tag="ray_style") == "contributions")
     stems = [len(app.ask("value", tag=f"{part}_series")[0]) for part in ("static", "dynamic")]
     assert sum(stems) == min(ray["weights"], 400)

@@ -17,7 +17,7 @@ from app.gui.ray_numbers import COMPARED, dense_rows
 from app.pins import RGB, Pin, PinBoard, Pins, added, changed, found, without
 from app.protocol import Pick
 
-HEIGHT, LINE_HEIGHT = 200, 26
+HEIGHT, LINE_HEIGHT = 200, 24
 TICKS = 5
 MOST_CHECKPOINTS = 10
 """That are offered to compare with; spread over all."""

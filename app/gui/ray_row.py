@@ -178,7 +178,7 @@ class RowSection:
         self._write()
         axis = self._axis(picked)
         dpg.set_axis_ticks("row_y", axis.ticks(TICKS))
-        dpg.set_axis_ticks("row_x", tuple((f"{x:.0f}", float(x)) for x in np.linspace(0, W, PLACES)))
+        dpg.set_axis_ticks("row_x", tuple((str(x), float(x)) for x in _round_places(W)))
         dpg.set_axis_limits("row_x", 0, W)
         dpg.set_axis_limits("row_y", 0, 1)
         dpg.set_value("row_label", f"time {picked.line.view.time:.3f}, step {picked.step:,}; brightest at {top:.3g}")
@@ -213,6 +213,12 @@ class RowSection:
     @staticmethod
     def _axis(picked: p.LinePicked) -> DepthAxis:
         return DepthAxis(float(picked.edges[0]), float(picked.edges[-1]))
+
+
+def _round_places(count: int) -> list[int]:
+    """A few round numbers below a count, none so near to it that its label would be cut off."""
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, count) if s * PLACES >= count)
+    return list(range(0, max(1, round(0.95 * count)), step))
 
 
 def same_view(a: Camera, b: Camera) -> bool:
