@@ -55,7 +55,10 @@ class Control:
                 self._waiting.append((frame + int(request["n"]), answer))
                 self._waiting.sort(key=lambda entry: entry[0])
             else:
-                answer.put(self._answer(request))
+                try:
+                    answer.put(self._answer(request))
+                except Exception as problem:  # a wrong question ends no window
+                    answer.put({"error": f"{type(problem).__name__}: {problem}"})
 
     def _answer(self, request: dict[str, Any]) -> Any:
         match request["op"]:
