@@ -1,5 +1,5 @@
-"""The real window as a whole, under a virtual display, with real mouse and keyboard events; each panel has a file of its
-own beside this one."""
+"""The real window as a whole, under a virtual display, with real mouse and keyboard events; each panel has a file of
+its own beside this one."""
 
 import os
 import subprocess

@@ -10,8 +10,8 @@ from app.draft import edited, preset, split, unlike_preset
 from app.forms import field_of, fields_of
 from app.gui.cost import EVERY, CostMeter, cost, of_window, thread_seconds
 from app.gui.training_curves import limits
-from app.gui.training_facts import amount, duration
 from app.training_record import Record, Track, coming, passed, read_record
+from app.words import amount, duration
 from renderer.errors import InputError
 from training.config import PRESETS, TrainConfig, resolved, with_changes
 from training.schedule import Milestone
@@ -149,7 +149,7 @@ def test_threads_of_the_drivers_count_for_the_window() -> None:
 
 
 def test_amounts_and_times_are_for_people() -> None:
-    assert [amount(n) for n in (1500, 2_500_000, 1_230_000_000)] == ["2 kB", "2 MB", "1.2 GB"]
+    assert [amount(n) for n in (1500, 2_500_000, 1_230_000_000)] == ["1.5 kB", "2.5 MB", "1.23 GB"]
     assert [duration(s) for s in (5, 65, 3700, float("nan"))] == ["5 s", "1 min 05 s", "1 h 01 min", "?"]
 
 

@@ -209,12 +209,14 @@ class RayPanel(Panel):
         self.pick(p.Pick(pin.view, pin.pixel, step=pin.step))
 
     def _export(self) -> None:
-        if self.reading is not None:
+        if self.reading is None:
+            self.desk.say("Click a pixel first; then its ray can be written to a file")
+        else:
             self._files.ray(self.reading)
 
     def actions(self) -> Mapping[str, Callable[[], object]]:
         """What keys do here."""
-        return {"rays.pin": self.pin, "rays.row": self._row.toggle}
+        return {"rays.pin": self.pin, "rays.row": self._row.toggle, "rays.export": self._export}
 
     def state(self) -> dict[str, Any]:
         """What tests ask."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import dearpygui.dearpygui as dpg
@@ -10,6 +9,7 @@ import dearpygui.dearpygui as dpg
 from app import protocol as p
 from app.gui.cost import CostMeter, cost
 from app.gui.desk import Desk
+from app.words import amount
 
 EVERY = 0.2
 """Seconds between two changes of the figures."""
@@ -119,20 +119,3 @@ class TrainingFacts:
     def state(self) -> dict[str, Any]:
         """What tests ask."""
         return {"cost": self.cost, "held_out": list(self.held_out) if self.held_out else None}
-
-
-def amount(number: float) -> str:
-    """Bytes for people."""
-    for unit, power in (("GB", 3), ("MB", 2)):
-        if number >= 1000**power:
-            return f"{number / 1000**power:.{1 if power == 3 else 0}f} {unit}"
-    return f"{number / 1000:.0f} kB"
-
-
-def duration(seconds: float) -> str:
-    """A time span for people."""
-    if not math.isfinite(seconds) or not 0 <= seconds < 1e7:
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

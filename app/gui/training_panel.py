@@ -14,8 +14,9 @@ from app.gui.desk import Desk
 from app.gui.panel import Panel
 from app.gui.settings_form import SettingsForm
 from app.gui.training_curves import TrainingCurves
-from app.gui.training_facts import TrainingFacts, duration
+from app.gui.training_facts import TrainingFacts
 from app.training_record import Record, coming, passed, read_record
+from app.words import duration
 from training.config import TrainConfig
 from training.schedule import Milestone, milestones
 
