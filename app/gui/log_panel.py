@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ctypes import c_char_p, c_uint
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Literal
 
 import dearpygui.dearpygui as dpg
 
@@ -26,6 +26,8 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
 }
 """Levels by the choice that shows them."""
 COLORS = {"info": "text", "warning": "amber", "error": "red"}
+WIDE = 450
+"""Width of the column of panels from which on there is room for a number in the title."""
 GL_RENDERER = 0x1F01
 PACKAGES = ("dynview", "torch", "numpy", "numba", "dearpygui")
 """Whose versions a report states."""
@@ -47,10 +49,11 @@ class LogPanel(Panel):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.unread = 0
+        self._worst: Literal["warning", "error"] = "warning"  # of what is unread
         self._taken, self._hidden = 0, 0  # of all that was said
         self._rows: deque[_Row] = deque()
         self._follow_at = 0
-        self._label = self.title
+        self._title = (self.title, "text")
 
     def build(self) -> None:
         """The panel, in the current container."""
@@ -76,8 +79,7 @@ class LogPanel(Panel):
         """List what was said since, and follow it where the list was at its end."""
         in_front = dpg.is_item_visible("log_filter")
         news, self._taken = self.desk.news(self._taken), self.desk.said
-        self.unread = 0 if in_front else self.unread + sum(entry.level != "info" for entry in news)
-        self._relabel()
+        self._count(() if in_front else news, in_front)
         if self._follow_at and dpg.get_frame_count() >= self._follow_at:  # now the rows have a height
             dpg.set_y_scroll("log_list", dpg.get_y_scroll_max("log_list"))
             self._follow_at = 0
@@ -87,11 +89,20 @@ class LogPanel(Panel):
             if at_end:
                 self._follow()
 
-    def _relabel(self) -> None:
-        label = f"{self.title} ({min(self.unread, 99)})" if self.unread else self.title
-        if label != self._label:
-            self._label = label
-            dpg.set_item_label(f"tab {self.title}", label)
+    def _count(self, news: Sequence[Entry], read: bool) -> None:
+        """Say in the title what was not read: by its colour, and how much where the tabs leave room for it."""
+        if read:
+            self.unread, self._worst = 0, "warning"
+        self.unread += sum(entry.level != "info" for entry in news)
+        if any(entry.level == "error" for entry in news):
+            self._worst = "error"
+        room = (dpg.get_item_width("side") or 0) >= self.desk.skin.px(WIDE)
+        label = f"{self.title} ({min(self.unread, 99)})" if self.unread and room else self.title
+        title = (label, COLORS[self._worst] if self.unread else "text")
+        if title != self._title:
+            self._title = title
+            dpg.set_item_label(f"tab {self.title}", title[0])
+            self.desk.skin.tab_color(f"tab {self.title}", title[1])
 
     def _add(self, entries: Iterable[Entry]) -> None:
         levels = SHOWN[dpg.get_value("log_filter")]
@@ -156,7 +167,7 @@ class LogPanel(Panel):
 
     def state(self) -> dict[str, Any]:
         """What tests ask."""
-        return {"unread": self.unread, "listed": [row.entry.text for row in self._rows]}
+        return {"unread": self.unread, "log_title": list(self._title), "listed": [row.entry.text for row in self._rows]}
 
 
 def report(entries: Iterable[Entry]) -> str:

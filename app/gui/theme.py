@@ -90,6 +90,10 @@ class Skin:
         """Another colour of the palette for a text."""
         dpg.bind_item_theme(item, self._role(f"text {color}", self._text_role, color))
 
+    def tab_color(self, tab: Item, color: str) -> None:
+        """A colour of the palette for the title of a tab."""
+        dpg.bind_item_theme(tab, self._role(f"tab {color}", self._tab_role, color))
+
     def primary(self, button: Item) -> None:
         """Make a button the one that matters most."""
         dpg.bind_item_theme(button, self._role("primary", self._primary_role, ""))
@@ -126,6 +130,10 @@ class Skin:
 
     def _text_role(self, color: str) -> None:
         with dpg.theme_component(dpg.mvText):
+            self._color(dpg.mvThemeCol_Text, color)
+
+    def _tab_role(self, color: str) -> None:
+        with dpg.theme_component(dpg.mvTab):
             self._color(dpg.mvThemeCol_Text, color)
 
     def _primary_role(self, _: str) -> None:
