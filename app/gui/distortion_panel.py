@@ -284,6 +284,10 @@ class DistortionPanel(Panel):
 
     # ---------------------------------------------------------------------------------------------- tests
 
+    def actions(self) -> Mapping[str, Callable[[], object]]:
+        """What can be asked for by name."""
+        return {"distortion.measure": self.measure, "distortion.slice": self._slice.ask}
+
     def state(self) -> dict[str, Any]:
         """What tests ask."""
         m, known = self._matrix.measured, self._matrix.known

@@ -100,9 +100,11 @@ def _prepare(window: Toured) -> Iterator[None]:
         window.run_action("path.add")
     stage.go_home()
     stage.set_time(0.5)
-    desk.send(p.MeasureDistortion("positions"))
-    yield from _until(lambda: bool(window.state()["distortion"]["complete"]))
     window.show_tab("Distortion")
+    yield from _rest(3)
+    window.run_action("distortion.measure")
+    window.run_action("distortion.slice")
+    yield from _until(lambda: bool(window.state()["distortion"]["complete"]))
     yield from _until(lambda: bool(window.state()["distortion"]["slice"]))
     yield from _settled(window)
 
