@@ -3,7 +3,7 @@ all generated frames, and one row of their pictures over time. It has nothing to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
