@@ -264,6 +264,14 @@ class Configured:
 
 
 @dataclass(frozen=True)
+class CamerasMoved:
+    """Where the clip's and the generated views' cameras are now that they were learned a little more."""
+
+    shots: tuple[Shot, ...] = field(repr=False)
+    virtual_cameras: tuple[Camera, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Drawn:
     """The newest picture of the newest look on a side."""
 
@@ -427,6 +435,7 @@ Event = (
     | Progress
     | Milestone
     | Configured
+    | CamerasMoved
     | Drawn
     | Published
     | Picked

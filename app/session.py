@@ -36,6 +36,8 @@ REDRAW_SHARE, RAY_SHARE, FRAMES_SHARE = 0.06, 0.02, 0.02
 measuring frames, while the scene is learned: what nobody asked for anew. What somebody asks for is done at once."""
 PUBLISH_INTERVAL = 0.5
 """Seconds between two copies of the scene that are handed over while it is learned."""
+CAMERAS_INTERVAL = 2.0
+"""Seconds between two words of where learned cameras are."""
 RATE_WINDOW = 50
 """Steps over which the rate and the served share are measured."""
 
@@ -98,6 +100,7 @@ class Session:
         self._served: deque[float] = deque(maxlen=RATE_WINDOW)
         self._serving = 0.0
         self._stepped = False
+        self._cameras_at, self._cameras_moved = 0.0, False
         self._progress_at = 0.0
         self._milestones = planned(run)
 
@@ -324,8 +327,21 @@ class Session:
             self._followed.took(time.monotonic() - began)
         if time.monotonic() - self._published_at > PUBLISH_INTERVAL:
             self._publish()
+        self._tell_cameras(time.monotonic() - self._cameras_at > CAMERAS_INTERVAL)
+
+    def _tell_cameras(self, due: bool = True) -> None:
+        """Where the cameras are, where training has moved them since."""
+        trainer = self._run.trainer
+        learned = trainer.cameras.learned
+        if not due or learned is None or not (learned.moving(trainer.done) or self._cameras_moved):
+            return
+        self._cameras_at, self._cameras_moved = time.monotonic(), learned.moving(trainer.done)
+        clip = trainer.clip()
+        virtual = tuple(clip.generated.cameras) if clip.generated is not None and trainer.generated else ()
+        self._emit(p.CamerasMoved(tuple(clip.shots), virtual))
 
     def _show_all(self) -> None:
+        self._tell_cameras()
         for side, look in self._looks.items():
             if look.live:
                 self._draw(side)

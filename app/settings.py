@@ -39,7 +39,7 @@ class Settings:
     """Size of text and widgets; 0 as the screen says."""
     window: tuple[int, int, int, int] | None = None
     """x, y, width, height."""
-    side: int = 400
+    side: int = 420
     """Width of the column of panels."""
     side_shown: bool = True
     tab: str = ""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training import gumbel
 from training import ray_losses as losses
-from training.config import TrainConfig
+from training.config import TrainConfig, with_changes
 from training.ddr_config import DdrConfig, DepthConfig
 from training.field_terms import decay
 
@@ -147,6 +147,12 @@ def depth_term(config: TrainConfig) -> DepthTerm:
     """The terms of a run."""
     steps_per_decay = config.scaled(config.depth.decay) if config.depth.decay else 0
     return DepthTerm(config.depth, config.ddr, steps_per_decay, config.seed)
+
+
+def without_depth(config: TrainConfig) -> TrainConfig:
+    """The configuration with no term that needs to know depths."""
+    nothing = ("ddr.weight", "ddr.empty", "depth.expected", "depth.ds_nerf_kl", "depth.gradient", "depth.standardised")
+    return with_changes(config, dict.fromkeys(nothing, 0.0))
 
 
 def depth_wanted(config: TrainConfig) -> bool:

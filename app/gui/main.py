@@ -6,6 +6,7 @@ import ctypes
 import importlib
 import logging
 import os
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,10 @@ def main() -> None:
         name = gui.source or ("demo" if gui.demo else "")
         source = Source(name, gui.config, gui.out, gui.train or gui.demo) if name else None
         control = str(gui.control) if gui.control else None
-        Window(source, Options(control, gui.splatting, gui.size, gui.screenshots)).run()
+        window = Window(source, Options(control, gui.splatting, gui.size, gui.screenshots))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: window.end_soon())
+        window.run()
     except InputError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)

@@ -11,8 +11,10 @@ import dearpygui.dearpygui as dpg
 
 from app import protocol as p
 from app.gui.desk import Desk, Source
+from training.clip_targets import DEPTH_FOLDERS
 from training.config import PRESETS
 from training.data.recognise import Recognised, recognise
+from training.depth_term import without_depth
 
 METHODS: Mapping[str, str] = {
     "4dgs": "4D Gaussian splatting: for cameras that filmed at once, or one that moved.",
@@ -32,6 +34,8 @@ def source_of(found: Recognised, method: str, train: bool = False) -> Source:
     if found.kind == "run":
         return Source(str(found.path), train=train)
     config = PRESETS[method]
+    if found.poses == "identity" and not any((found.path / name).is_dir() for name in DEPTH_FOLDERS):
+        config = without_depth(config)  # which without poses nobody knows
     return Source(str(found.path), replace(config, data=replace(config.data, poses=found.poses)), train=train)
 
 

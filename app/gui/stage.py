@@ -94,6 +94,20 @@ class Stage:
         self.__init__()  # type: ignore[misc]
         self.cameras_shown, self.axes_shown, self.box_shown, self.ways_shown = shown
 
+    def cameras_moved(self, event: p.CamerasMoved) -> None:
+        """The cameras are elsewhere now; who looks through one of them goes along."""
+        if self.opened is None:
+            return
+        pairs = [*zip(self.opened.shots, event.shots, strict=True)]
+        moved = [(old.camera, new.camera) for old, new in pairs]
+        moved += zip(self.opened.virtual_cameras, event.virtual_cameras, strict=False)
+        self.opened = replace(self.opened, shots=event.shots, virtual_cameras=event.virtual_cameras)
+        if self.viewpoint is not None:
+            now = next((new for old, new in moved if old == self.viewpoint.camera), None)
+            if now is not None and now != self.viewpoint.camera:
+                self.viewpoint = self.viewpoint.placed(now)
+        self.version += 1
+
     @property
     def has_distortion(self) -> bool:
         return self.opened is not None and self.opened.has_distortion

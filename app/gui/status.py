@@ -11,9 +11,12 @@ import dearpygui.dearpygui as dpg
 from app import protocol as p
 from app.gui.desk import Desk
 from app.gui.panel import Panel
+from app.gui.theme import FONT_SIZE
 
 LOGGER = logging.getLogger("dynview")
 LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LETTER = 0.56
+"""Mean width of a letter, in heights of the font."""
 COLORS = {"info": "muted", "warning": "amber", "error": "red"}
 
 
@@ -25,6 +28,7 @@ class Status(Panel):
         self.running = False
         self.step, self.steps = 0, 0
         self._told = 0
+        self._last = self._fitted = ""
 
     def build(self) -> None:
         """Both texts, in the current container."""
@@ -38,8 +42,18 @@ class Status(Panel):
             LOGGER.log(LEVELS[entry.level], "%s", entry.text)
             if entry.detail:
                 LOGGER.debug("%s", entry.detail)
-            dpg.set_value("status", entry.text)
+            self._last = entry.text
             self.desk.skin.recolor("status", COLORS[entry.level])
+        self._fit()
+
+    def _fit(self) -> None:
+        """As much of the last sentence as the window is wide; the log has all of it."""
+        room = dpg.get_viewport_client_width() - dpg.get_item_rect_size("training_line")[0] - self.desk.skin.px(40)
+        most = max(20, int(room / (LETTER * self.desk.skin.px(FONT_SIZE))))
+        text = self._last if len(self._last) <= most else self._last[: most - 3] + "..."
+        if text != self._fitted:
+            self._fitted = text
+            dpg.set_value("status", text)
 
     def failed(self, problem: Exception) -> None:
         """Something in the window itself went wrong."""

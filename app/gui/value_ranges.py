@@ -42,7 +42,7 @@ class ValueRanges:
             if depth.size > 16:
                 low, high = np.percentile(_some(depth), (2, 98))
                 self._ranges[side, mode] = (float(low), float(max(high, low + 1e-6)))
-        elif mode == Mode.OVERLAY and frame.overlay is not None:
+        elif mode == Mode.OVERLAY and frame.overlay is not None and frame.view.overlay == display.overlay:
             known = _some(frame.overlay[np.isfinite(frame.overlay)])
             top = max(float(np.percentile(known, 99.5)), 1e-6) if known.size else 1.0
             self._ranges[side, mode] = (0.0, 1.0 if display.overlay == "dynamic" else top)

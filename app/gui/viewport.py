@@ -113,6 +113,11 @@ class Viewport(Panel):
                     self._published = True
                     self._asked.clear()
                     self._ask(still=True)
+            case p.CamerasMoved():
+                self._stage.cameras_moved(event)
+            case p.CamerasShown():
+                self._stage.thumbnails = dict(event.thumbnails)
+                self._stage.version += 1
             case p.Saved():
                 self._bar.saved(event.checkpoints)
 
@@ -203,6 +208,8 @@ class Viewport(Panel):
         if "right" not in looks:
             stage.frames.pop("right", None)
             self._shown.pop("right", None)
+        for side, frame in stage.frames.items():  # another mode of the same frame has values of its own
+            self._bar.ranges.learn(side, self._display(side), frame)
         self._redraw()
 
     def _ask_side(self, side: p.Side, look: p.Look | None) -> None:
@@ -231,6 +238,8 @@ class Viewport(Panel):
         if side == "right" and self._stage.split.kind in ("input", "generated"):
             return Pane(frame, Mode.PICTURE)
         display, shown = self._display(side), self._display(side).shown
+        if shown.mode == Mode.OVERLAY and frame.view.overlay != display.overlay:
+            return Pane(frame, Mode.COLOR)  # what was asked for has not come yet
         blend = display.blend if shown.mode == Mode.OVERLAY else None
         return Pane(frame, shown.mode, self._bar.ranges.of(side, shown.mode), shown.palette, blend)
 
@@ -361,7 +370,8 @@ class Viewport(Panel):
     def _fly(self) -> None:
         viewpoint, keys = self._stage.viewpoint, self.desk.keys
         seconds, self._flown_at = time.monotonic() - self._flown_at, time.monotonic()
-        if viewpoint is None or dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl):
+        control = dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl)
+        if viewpoint is None or control or not dpg.is_item_hovered("picture"):
             return
         held = [
             any(is_down(key) for key in keys.keys_of(f"fly.{way}"))

@@ -19,7 +19,7 @@ from renderer.weights import RAY_MAPS
 from training.config import HEADS
 
 ROW = 30
-BAR_WIDTH = 110
+BAR_WIDTH = 90
 STATS_EVERY = 0.25
 """Seconds between two changes of the frame rate that is shown."""
 
@@ -71,7 +71,7 @@ class ViewportBar:
             skin.tip("pose", "Which generated camera the distortion is for")
         dpg.add_combo(list(RAY_MAPS), default_value=RAY_MAPS[0], width=skin.px(150), tag="ray_map", show=False,
                       callback=lambda s, name: stage.set_display(ray_map=name))  # fmt: skip
-        dpg.add_slider_float(label="blend", width=skin.px(80), tag="blend", max_value=1.0, format="%.2f", clamped=True,
+        dpg.add_slider_float(width=skin.px(64), tag="blend", max_value=1.0, format="%.2f", clamped=True,
                              show=False, callback=lambda s, v: stage.set_display(blend=v))  # fmt: skip
         skin.tip("blend", "How much of the picture the colours cover")
         with dpg.group(horizontal=True, tag="color_bar", show=False):
@@ -87,7 +87,7 @@ class ViewportBar:
 
     def _build_split(self) -> None:
         skin, stage = self.desk.skin, self._stage
-        dpg.add_combo(list(SPLITS.values()), default_value=SPLITS["off"], width=skin.px(170), tag="split",
+        dpg.add_combo(list(SPLITS.values()), default_value=SPLITS["off"], width=skin.px(196), tag="split",
                       callback=lambda s, words: self._choose_split(words))  # fmt: skip
         skin.tip("split", "What is shown to the right of a divider that can be dragged. G: the clip's own picture")
         dpg.add_combo(list(MODES), width=skin.px(150), tag="split_mode", show=False,

@@ -45,6 +45,8 @@ from renderer.gl.context import best_context
 EVENTS_PER_FRAME = 100
 WHILE_TYPING = ("Ctrl+S", *(f"F{k}" for k in range(1, 13)))
 """Chords that are no part of a text."""
+WHILE_TYPING = ("Ctrl+S", *(f"F{k}" for k in range(1, 13)))
+"""Chords that are no part of a text."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,8 @@ class Window:
             for event in self._engine.drain(EVENTS_PER_FRAME):
                 self._handle(event)
         self._take_drawings()
+        if self._held:
+            self.desk.typing = self._layout.typing()
         for job in dpg.get_callback_queue() or ():
             self._guard(lambda j=job: dpg.run_callbacks([j]))  # type: ignore[misc]
         self._typing = self._layout.typing()
@@ -239,6 +243,10 @@ class Window:
         self._next = None
         if self._engine is not None:
             self._engine.end()
+
+    def end_soon(self) -> None:
+        """Save and close without a question; a signal may call it."""
+        self._end()
 
     def _end(self) -> None:
         """Close the scene, then the window."""
@@ -298,7 +306,7 @@ class Window:
         self._held.add(number)
         if chord is None or any(panel.catches(chord) for panel in self._panels):
             return
-        if self.desk.typing and not chord.startswith(("Ctrl+S", "F")):
+        if self.desk.typing and chord not in WHILE_TYPING:
             return
         action = self.desk.keys.action_for(chord)
         if action is not None and not action.held and (action.repeats or not again):
