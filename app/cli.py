@@ -16,8 +16,10 @@ from app.bench import Bench
 from app.command_line import parsed, preset_asked_for
 from app.console import JsonFile, open_run, say
 from app.export import Export
-from app.export_jobs import exported
-from app.export_plans import Quality, VideoExport
+from app.exports.jobs import exported
+from app.exports.plans import Quality, VideoExport
+from app.exports.shades import check_shade, shade_of
+from app.exports.video import open_writer
 from app.generate import Generate
 from app.inspection import Inspect
 from app.memory import keep_freed_memory
@@ -25,11 +27,9 @@ from app.painter import Painter
 from app.protocol import ExportProgress
 from app.ray_plots import plot_rays
 from app.session import home_camera
-from app.shades import check_shade, shade_of
 from app.subjects import ray_report, subject_of
 from app.tours import PRESETS as TOURS
 from app.tours import Stage, novel_path, through_inputs
-from app.video import open_writer
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.paths import focus_point, load_path

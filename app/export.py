@@ -9,10 +9,10 @@ from typing import Literal
 import tyro
 from tqdm import tqdm
 
-from app.camera_export import check_cameras, first_cameras, write_cameras
 from app.console import JsonFile, open_run, say
-from app.export_plans import CameraExport, GaussianExport
-from app.gaussian_export import check_gaussians, write_gaussians
+from app.exports.cameras import check_cameras, first_cameras, write_cameras
+from app.exports.gaussians import check_gaussians, write_gaussians
+from app.exports.plans import CameraExport, GaussianExport
 from renderer.errors import InputError
 from training.checkpoint import write_json
 from training.run import Run

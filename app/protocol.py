@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.export_plans import CameraExport, GaussianExport, VideoExport
+from app.exports.plans import CameraExport, GaussianExport, VideoExport
 from renderer.camera import Camera
 from renderer.gaussians import Gaussians
 from renderer.rays import RayDistribution

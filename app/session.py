@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app import export_jobs, jobs
+from app import jobs
 from app import protocol as p
+from app.exports.jobs import exported
 from app.painter import Painter
 from renderer.camera import Camera
 from renderer.errors import InputError
@@ -179,7 +180,7 @@ class Session:
         if "export" in self._jobs:
             self._emit(p.Warned("Something is being exported already; cancel it or wait for its end"))
             return
-        job = export_jobs.exported(self._run, self._painter, command.plan)
+        job = exported(self._run, self._painter, command.plan)
         self._jobs["export"] = Job(job, "The export failed", for_window=False)
 
     def _drop(self, key: str) -> None:

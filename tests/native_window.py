@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.gui.file_dialog import FileDialogs
 from app.gui.key_names import chord_of, is_down, key_name
 from app.gui.native import Native
-from app.gui.texture import BINDING, STORE, UNPACK_BUFFER_BINDING, Texture
+from app.gui.widgets.file_dialog import FileDialogs
+from app.gui.widgets.texture import BINDING, STORE, UNPACK_BUFFER_BINDING, Texture
 
 Pixels = NDArray[np.uint8]
 DIALOG = (112, 75)

@@ -10,8 +10,8 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from app.camera_export import first_cameras, named_cameras, scene_points, write_cameras
-from app.export_plans import CameraExport
+from app.exports.cameras import first_cameras, named_cameras, scene_points, write_cameras
+from app.exports.plans import CameraExport
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.files import colmap_cameras, complete

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.distortion_export import write_matrix, write_time_slice
+from app.exports.distortion import write_matrix, write_time_slice
 from app.protocol import DistortionMeasured
 from renderer.errors import InputError
 from training.overlay import TimeSlice

@@ -10,7 +10,7 @@ import pytest
 
 from app import protocol as p
 from app.engine import Engine
-from app.export_plans import VideoExport
+from app.exports.plans import VideoExport
 from renderer.paths import orbit_path
 from renderer.view import View
 from tests.listening import Listener, opened

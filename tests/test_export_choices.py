@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.export_choices import (
+from app.exports.choices import (
     OWN_PATH,
     check_path,
     files_of,
@@ -17,7 +17,7 @@ from app.export_choices import (
     with_ending,
     written_size,
 )
-from app.export_plans import CameraExport, GaussianExport, VideoExport
+from app.exports.plans import CameraExport, GaussianExport, VideoExport
 from app.looks import COLOR, DEPTH, RAYS, SPEED, Display
 from app.tours import PRESETS, Stage
 from renderer.camera import Camera

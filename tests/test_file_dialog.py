@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.gui.file_dialog import FileDialogs, Question, command
+from app.gui.widgets.file_dialog import FileDialogs, Question, command
 
 
 def program(folder: Path, script: str, name: str = "zenity") -> str:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from app import cli, gaussian_export
-from app.export_plans import GaussianExport
-from app.gaussian_export import write_gaussians
+from app import cli
+from app.exports import gaussians as gaussian_export
+from app.exports.gaussians import write_gaussians
+from app.exports.plans import GaussianExport
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.files import splatv

@@ -10,9 +10,9 @@ import pytest
 
 from app import protocol as p
 from app.gui.desk import Desk
-from app.gui.frame_strip import frames_of, grouped, runs
 from app.gui.theme import Skin
-from app.gui.timeline import Timeline
+from app.gui.timeline.panel import Timeline
+from app.gui.timeline.strip import frames_of, grouped, runs
 from app.settings import Settings
 from tests.tiny import tiny_dataset
 from training.config import TrainConfig

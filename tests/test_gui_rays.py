@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.gui.ray_numbers import COMPARED
+from app.gui.rays.numbers import COMPARED
 from tests.gui_driver import App, Display, missing_tools
 
 pytestmark = [

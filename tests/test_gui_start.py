@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.gui.start_panel import shortened
+from app.gui.start.panel import shortened
 from tests.gui_driver import App, Display, missing_tools
 from tests.test_loading import write_llff
 from tests.xdnd import drop

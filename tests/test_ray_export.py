@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.exports.rays import write_rays, write_slice, write_through_time
 from app.protocol import LinePicked, PickLine
-from app.ray_export import write_rays, write_slice, write_through_time
 from app.ray_report import RayReport
 from renderer.errors import InputError
 from renderer.rays import RayDistribution

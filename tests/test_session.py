@@ -11,7 +11,7 @@ import pytest
 
 from app import protocol as p
 from app.engine import Engine
-from app.export_plans import CameraExport, GaussianExport, Shade, VideoExport
+from app.exports.plans import CameraExport, GaussianExport, Shade, VideoExport
 from renderer.files.ply import read_still_ply
 from renderer.picture import Mode
 from renderer.view import View

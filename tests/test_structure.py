@@ -80,3 +80,19 @@ def test_no_module_imports_itself_in_a_circle() -> None:
 
     for module in graph:
         visit(module)
+
+
+PANELS = ("picture", "rays", "training", "distortion", "path", "export", "timeline", "start")
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_no_panel_imports_another(panel: str) -> None:
+    others = tuple(f"app.gui.{other}" for other in PANELS if other != panel)
+    for path in (ROOT / "app" / "gui" / panel).glob("*.py"):
+        taken = [module for module in imports(path) if module.startswith(others)]
+        assert not taken, f"{path.name} imports {taken}"
+
+
+def test_pure_state_of_the_window_knows_no_widgets() -> None:
+    for name in ("stage", "navigation"):
+        assert "dearpygui.dearpygui" not in imports(ROOT / "app" / "gui" / f"{name}.py")

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.gui.path_lines import MOST_FRUSTA, at_eye, path_lines
+from app.gui.path.lines import MOST_FRUSTA, at_eye, path_lines
 from app.track_edits import aimed, all_aimed, lasting, with_fov, with_fps, with_seconds, with_time
 from renderer.errors import InputError
 from renderer.tracks import Keyframe, Track

@@ -8,8 +8,8 @@ import pytest
 
 from app.draft import edited, preset, split, unlike_preset
 from app.forms import field_of, fields_of
-from app.gui.cost import EVERY, CostMeter, cost, of_window, thread_seconds
-from app.gui.training_curves import limits
+from app.gui.training.cost import EVERY, CostMeter, cost, of_window, thread_seconds
+from app.gui.training.curves import limits
 from app.training_record import Record, Track, coming, passed, read_record
 from app.words import amount, duration
 from renderer.errors import InputError

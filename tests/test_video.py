@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.export_jobs import exported
-from app.export_plans import Shade, VideoExport
+from app.exports.jobs import exported
+from app.exports.plans import Shade, VideoExport
+from app.exports.video import FORMATS, QUALITIES, open_writer, to_uint8
 from app.painter import Painter
-from app.video import FORMATS, QUALITIES, open_writer, to_uint8
 from renderer.errors import InputError
 from renderer.scene import render
 from renderer.view import View

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from app import protocol as p
-from app.gui.file_dialog import FileDialogs
 from app.gui.stage import Stage
 from app.gui.theme import Skin
+from app.gui.widgets.file_dialog import FileDialogs
 from app.history import History
 from app.keys import KeyMap
 from app.settings import Settings

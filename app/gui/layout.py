@@ -10,9 +10,9 @@ import dearpygui.dearpygui as dpg
 from app.gui.desk import Desk
 from app.gui.native import Native
 from app.gui.panel import Panel
+from app.gui.picture.viewport import Viewport
 from app.gui.theme import FONT_SIZE
-from app.gui.timeline import Timeline
-from app.gui.viewport import Viewport
+from app.gui.timeline.panel import Timeline
 
 SIZE, SMALLEST = (1360, 860), (900, 560)
 NARROWEST, WIDEST = 300, 0.6

@@ -17,8 +17,8 @@ from app.engine import Engine
 from app.gui.closing import Closing
 from app.gui.control import Control
 from app.gui.desk import Desk, Source
-from app.gui.distortion_panel import DistortionPanel
-from app.gui.export_panel import ExportPanel
+from app.gui.distortion.panel import DistortionPanel
+from app.gui.export.panel import ExportPanel
 from app.gui.gl_thread import GlThread, Scene, Splatting
 from app.gui.help_sheet import HelpSheet
 from app.gui.key_names import chord_of
@@ -28,16 +28,16 @@ from app.gui.menus import build_menus, fill_recent
 from app.gui.native import Native
 from app.gui.pace import Pace
 from app.gui.panel import Panel
-from app.gui.path_panel import PathPanel
+from app.gui.path.panel import PathPanel
+from app.gui.picture.viewport import Viewport
 from app.gui.preferences import Preferences
-from app.gui.ray_panel import RayPanel
-from app.gui.start_panel import StartPanel
+from app.gui.rays.panel import RayPanel
+from app.gui.start.panel import StartPanel
 from app.gui.status import Status
 from app.gui.theme import Skin
-from app.gui.timeline import Timeline
+from app.gui.timeline.panel import Timeline
 from app.gui.tour import tour
-from app.gui.training_panel import TrainingPanel
-from app.gui.viewport import Viewport
+from app.gui.training.panel import TrainingPanel
 from app.settings import Settings, load_settings, save_settings, with_recent
 from renderer.errors import InputError
 from renderer.gl.context import best_context

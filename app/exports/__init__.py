@@ -1,0 +1,1 @@
+"""Writing files: videos, Gaussians, cameras, rays, distortion."""

@@ -1,0 +1,1 @@
+"""The picture: what is shown, and the mouse in it."""

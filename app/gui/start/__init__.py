@@ -1,0 +1,1 @@
+"""The start panel, and the card that opens a scene."""
