@@ -55,7 +55,7 @@ class Stage:
     until the ray panel takes it. ``spots``: marks, by who put them there. ``drawn``: lines in the world, the same.
     ``frames``: what the sides show now. ``shown``: the picture in the window. ``drawing_line``: whether the left button
     draws a line. ``flown_by``: who moves the camera by itself ("" for nobody), such as a camera path that is played.
-    ``track``: the camera path."""
+    ``track``: the camera path. ``rates``: size, rate and latency of the picture, in words."""
 
     def __init__(self) -> None:
         self.opened: p.Opened | None = None
@@ -76,6 +76,7 @@ class Stage:
         self.thumbnails: dict[int, NDArray[np.uint8]] = {}
         self.moved_at = 0.0
         self.version = 0
+        self.rates = ""
         self._shot, self._virtual = -1, -1
 
     # ------------------------------------------------------------------------------------------- the scene

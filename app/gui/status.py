@@ -28,11 +28,13 @@ class Status(Panel):
         self.running = False
         self.step, self.steps = 0, 0
         self._told = 0
-        self._last = self._fitted = ""
+        self._last = self._fitted = self._rates = ""
 
     def build(self) -> None:
-        """Both texts, in the current container."""
+        """The texts, in the current container."""
         self.desk.skin.text("", tag="training_line")
+        self.desk.skin.text("", tag="latency")
+        self.desk.skin.tip("latency", "Size of the picture, pictures per second, from a change to its picture")
         self.desk.skin.text("", tag="status")
 
     def tick(self, now: float) -> None:
@@ -44,11 +46,15 @@ class Status(Panel):
                 LOGGER.debug("%s", entry.detail)
             self._last = entry.text
             self.desk.skin.recolor("status", COLORS[entry.level])
+        if self.desk.stage.rates != self._rates:
+            self._rates = self.desk.stage.rates
+            dpg.set_value("latency", f"{self._rates}   " if self._rates else "")
         self._fit()
 
     def _fit(self) -> None:
         """As much of the last sentence as the window is wide; the log has all of it."""
-        room = dpg.get_viewport_client_width() - dpg.get_item_rect_size("training_line")[0] - self.desk.skin.px(40)
+        taken = sum(dpg.get_item_rect_size(tag)[0] for tag in ("training_line", "latency"))
+        room = dpg.get_viewport_client_width() - taken - self.desk.skin.px(50)
         most = max(20, int(room / (LETTER * self.desk.skin.px(FONT_SIZE))))
         text = self._last if len(self._last) <= most else self._last[: most - 3] + "..."
         if text != self._fitted:

@@ -58,7 +58,7 @@ class ViewportBar:
 
     def _build_modes(self) -> None:
         skin, stage = self.desk.skin, self._stage
-        dpg.add_combo(list(MODES), default_value=COLOR, width=skin.px(170), tag="mode",
+        dpg.add_combo(list(MODES), default_value=COLOR, width=skin.px(158), tag="mode",
                       callback=lambda s, name: stage.set_display(mode=name))  # fmt: skip
         with dpg.tooltip("mode", delay=0.4):
             dpg.add_text("", tag="mode_about", wrap=skin.px(380))
@@ -82,8 +82,8 @@ class ViewportBar:
                 dpg.add_spacer(height=skin.px(1))
                 dpg.add_image("bar_texture", width=skin.px(BAR_WIDTH), height=skin.px(14))
             skin.text("", tag="range_high")
-            dpg.add_checkbox(label="hold", tag="hold_range", callback=lambda s, on: setattr(self.ranges, "held", on))
-            skin.tip("hold_range", "Keep the values at the ends of the colours, to compare pictures by them")
+            dpg.add_checkbox(tag="hold_range", callback=lambda s, on: setattr(self.ranges, "held", on))
+            skin.tip("hold_range", "Hold the values at the ends of the colours, to compare pictures by them")
 
     def _build_split(self) -> None:
         skin, stage = self.desk.skin, self._stage
@@ -104,10 +104,10 @@ class ViewportBar:
         ):  # fmt: skip
             dpg.add_checkbox(label=label, tag=tag, user_data=name, callback=lambda s, on, n: self._set_shown(n, on))
             skin.tip(tag, tip)
-        dpg.add_slider_float(label="field of view", width=skin.px(90), tag="fov", min_value=10, max_value=120,
+        dpg.add_slider_float(width=skin.px(90), tag="fov", min_value=10, max_value=120,
                              format="%.0f°", clamped=True,
                              callback=lambda s, degrees: stage.set_fov(math.radians(degrees)))  # fmt: skip
-        skin.text("", tag="latency")
+        skin.tip("fov", "Vertical field of view")
 
     def opened(self, event: p.Opened) -> None:
         """Another scene."""
@@ -176,7 +176,7 @@ class ViewportBar:
             return
         self._stats_at = time.monotonic()
         camera = frame.view.camera
-        dpg.set_value("latency", f"{camera.width} x {camera.height}   {rate:.0f} fps   {1e3 * latency:.0f} ms")
+        self._stage.rates = f"{camera.width} x {camera.height}   {rate:.0f} fps   {1e3 * latency:.0f} ms"
 
     def _bar_pixels(self, palette: str) -> list[float]:
         pixels = np.ones((1, 256, 4), np.float32)
