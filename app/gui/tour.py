@@ -137,16 +137,20 @@ def _modes(window: Toured, folder: Path, theme: str) -> Iterator[None]:
 
 def _panels(window: Toured, folder: Path, theme: str) -> Iterator[None]:
     """Every panel, each with the mode that goes with it."""
+    stage = window.desk.stage
     for title, mode in (
         ("Train", COLOR), ("Rays", RAYS), ("Distortion", DISTORTION), ("Path", COLOR), ("Export", COLOR),
         ("Log", COLOR),
     ):  # fmt: skip
         window.show_tab(title)
-        window.desk.stage.set_display(mode=mode)
+        stage.set_display(mode=mode)
+        if title == "Path" and stage.viewpoint is not None:  # from beside, so that the path is seen
+            stage.move(stage.viewpoint.dollied(1.7).orbited(0.5, 0.25))
         yield from _settled(window)
         yield from _rest(30)
         yield from _shot(folder / f"{theme}-panel-{_plain(title)}.png")
-    window.desk.stage.set_display(mode=COLOR)
+        stage.go_home()
+    stage.set_display(mode=COLOR)
 
 
 def _sheets(window: Toured, folder: Path, theme: str) -> Iterator[None]:
