@@ -1,8 +1,9 @@
-"""Numbers as people say them."""
+"""Numbers and choices as people say them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def amount(count: float) -> str:
@@ -11,6 +12,12 @@ def amount(count: float) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return f"{count:.0f} bytes"
+
+
+def either(choices: Sequence[str]) -> str:
+    """One of some, of which there is one at least: "a, b or c"."""
+    *others, last = choices
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def duration(seconds: float) -> str:

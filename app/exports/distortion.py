@@ -7,9 +7,9 @@ import io
 import math
 from pathlib import Path
 
+from app.exports.names import named
 from app.plots import plot_matrix, plot_rows
 from app.protocol import DistortionMeasured
-from renderer.errors import InputError
 from renderer.files.complete import complete_file, write_whole
 from training.overlay import TimeSlice
 
@@ -20,7 +20,7 @@ def write_matrix(measured: DistortionMeasured, path: Path) -> Path:
 
     InputError for another ending, and where the file cannot be written.
     """
-    path = _named(path, (".png", ".csv"))
+    path = named(path, (".png", ".csv"))
     if path.suffix.lower() == ".csv":
         write_whole(path, _table(measured))
     else:
@@ -32,17 +32,10 @@ def write_matrix(measured: DistortionMeasured, path: Path) -> Path:
 
 def write_time_slice(rows: TimeSlice, step: int, path: Path) -> Path:
     """Rows over time as a picture (.png); the path. ``step``: of the scene. InputError as above."""
-    path = _named(path, (".png",))
+    path = named(path, (".png",))
     title = f"Row {rows.row} of virtual camera {rows.pose} over time, step {step:,}"
     with complete_file(path) as partial:
         plot_rows(rows.generated, rows.rendered, partial, title)
-    return path
-
-
-def _named(path: Path, endings: tuple[str, ...]) -> Path:
-    path = path if path.suffix else path.with_suffix(endings[0])
-    if path.suffix.lower() not in endings:
-        raise InputError(f"{path}: a name that ends with {' or '.join(endings)} is needed")
     return path
 
 

@@ -6,16 +6,16 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from app.exports.names import named
 from app.protocol import LinePicked
 from app.ray_plots import NAMES, RowSlice, plot_rays, plot_slices, plot_through_time
 from app.ray_report import RayReport
-from renderer.errors import InputError
+from renderer.files.complete import complete_file, write_whole
 from renderer.weights import Quantity
 from training.trainer import RayThroughTime
 
@@ -78,23 +78,14 @@ def _write(path: Path, plot: Callable[[Path], None], table: Callable[[], str], n
 
     InputError for another ending, and where the file cannot be written.
     """
-    path = path if path.suffix else path.with_suffix(".png")
-    if path.suffix.lower() not in ENDINGS:
-        raise InputError(f"{path}: a name that ends with .png, .csv or .json is needed")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix.lower() == ".png":
-            plot(temporary)
-        elif path.suffix.lower() == ".csv":
-            temporary.write_text(table(), encoding="utf-8")
-        else:
-            temporary.write_text(json.dumps(_finite(numbers()), indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be written ({problem.strerror or problem}); choose another file") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    path = named(path, ENDINGS)
+    if path.suffix.lower() == ".png":
+        with complete_file(path) as partial:
+            plot(partial)
+    elif path.suffix.lower() == ".csv":
+        write_whole(path, table())
+    else:
+        write_whole(path, json.dumps(_finite(numbers()), indent=1) + "\n")
     return path
 
 
