@@ -51,7 +51,6 @@ class Action:
     held: bool = False
 
 
-FLY = ("fly.forward", "fly.back", "fly.left", "fly.right", "fly.up", "fly.down")
 MODES = 9
 ACTIONS: tuple[Action, ...] = (
     Action("time.play", "play, pause time", ("Space",), "Time"),
@@ -79,7 +78,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.truth", "compare with the input picture", ("G",), "Picture"),
     Action("view.split", "split the picture", ("V",), "Picture"),
     Action("view.frusta", "cameras in the picture", ("C",), "Picture"),
-    Action("view.rates", "frame rate and latency", ("F10",), "Picture"),
     Action("rays.pin", "pin the ray", ("P",), "Rays"),
     Action("rays.row", "draw a row of rays", ("R",), "Rays"),
     Action("train.toggle", "start, pause training", ("T",), "Training"),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app import keys, looks
+
 ROOT = Path(__file__).parent.parent
 LAYERS = {"app": 3, "training": 2, "renderer": 1, "shaders": 0, "assets": 0}
 FILES = sorted(p for package in LAYERS for p in (ROOT / package).rglob("*.py"))
@@ -96,3 +98,32 @@ def test_no_panel_imports_another(panel: str) -> None:
 def test_pure_state_of_the_window_knows_no_widgets() -> None:
     for name in ("stage", "navigation"):
         assert "dearpygui.dearpygui" not in imports(ROOT / "app" / "gui" / f"{name}.py")
+
+
+def offered_actions() -> set[str]:
+    """Names of actions that panels and the window do something for; of those that are numbered, what is before the
+    number and a star."""
+    found = set()
+    for path in (ROOT / "app" / "gui").rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, ast.FunctionDef) or not function.name.endswith("actions"):
+                continue
+            for table in (node for node in ast.walk(function) if isinstance(node, ast.Dict)):
+                found |= {key.value for key in table.keys if isinstance(key, ast.Constant)}
+            for text in (node for node in ast.walk(function) if isinstance(node, ast.JoinedStr)):
+                found |= {f"{part.value}*" for part in text.values[:1] if isinstance(part, ast.Constant)}
+    return found
+
+
+def test_every_key_does_something() -> None:
+    offered = offered_actions()
+    numbered = {f"mode.{k + 1}" for k in range(len(looks.MODES))} if "mode.*" in offered else set()
+    idle = [a.name for a in keys.ACTIONS if not a.held and a.name not in offered | numbered]
+    assert not idle, f"nobody does {idle}"
+
+
+def test_every_entry_of_a_menu_does_something() -> None:
+    tree = ast.parse((ROOT / "app" / "gui" / "menus.py").read_text())
+    (table,) = (n.value for n in tree.body if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == "MENUS")
+    named = {action for _, entries in ast.literal_eval(table) for _, action in entries if action}
+    assert len(named) > 20 and named <= offered_actions(), named - offered_actions()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -30,8 +30,9 @@ def scenery(stage: Stage) -> Lines | None:
     parts = [lines for lines in stage.drawn.values() if lines is not None]
     size = typical_depth(o) * FRUSTUM_SHARE
     if stage.cameras_shown:
+        shots = distinct_shots(o)
         for split, color in (("train", TRAIN), ("test", HELD_OUT)):
-            cameras = [shot.camera for shot in distinct_shots(o) if shot.split == split]
+            cameras = [shot.camera for shot in shots if shot.split == split]
             parts.append(frusta(cameras, size, color))
         parts.append(frusta(o.virtual_cameras, 0.6 * size, VIRTUAL))
         if stage.ways_shown:
@@ -124,8 +125,3 @@ def lines(segments: Sequence, color: RGB, cover: float) -> Lines:
     """Segments (pairs of (3,) points) of one colour."""
     array = np.array(segments, np.float32).reshape(-1, 2, 3)
     return Lines(array, np.tile(np.array([*color, cover], np.float32), (len(array), 1)))
-
-
-def legend() -> Mapping[str, RGB]:
-    """What the colours of the cameras mean."""
-    return {"learned from": TRAIN, "held out": HELD_OUT, "generated": VIRTUAL}

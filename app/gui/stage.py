@@ -20,6 +20,9 @@ from renderer.picture import Lines
 from renderer.tracks import Track
 from renderer.view import Frame, View
 
+PATH = "path"
+"""Who moves the camera while a camera path is played (:attr:`Stage.flown_by`)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Spot:
@@ -109,8 +112,14 @@ class Stage:
                 self.viewpoint = self.viewpoint.placed(now)
         self.version += 1
 
+    def seconds(self, time: float) -> float:
+        """A moment in [0, 1] as seconds of the clip; as it is where none is open."""
+        o = self.opened
+        return time if o is None else time * (max(2, o.frame_count) - 1) / o.fps
+
     @property
     def has_distortion(self) -> bool:
+        """Whether a field bends the scene for generated views."""
         return self.opened is not None and self.opened.has_distortion
 
     @property
@@ -136,6 +145,19 @@ class Stage:
         if o is not None:
             up = np.array(o.up, float)
             self.move(Viewpoint(o.home, np.array(o.center, float), up / np.linalg.norm(up)))
+
+    @property
+    def picked_point(self) -> NDArray[np.float64] | None:
+        """(3,) in the world: of the mark that was put last; None where no mark is at a place in space."""
+        points = [spot.point for spots in self.spots.values() for spot in spots if spot.point is not None]
+        return points[-1] if points else None
+
+    def leave(self) -> None:
+        """End what goes on in the picture: a flight, a line that is to be drawn."""
+        self.flown_by = ""
+        if self.drawing_line:
+            self.drawing_line = False
+            self.version += 1
 
     def focus(self, point: NDArray[np.float64]) -> None:
         """Turn around a point from now on."""

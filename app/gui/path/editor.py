@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from app.gui.stage import Stage
 from app.history import History
 from app.track_edits import aimed, all_aimed
@@ -31,6 +29,7 @@ class PathEditor:
 
     @property
     def track(self) -> Track:
+        """As it is now."""
         return self._stage.track
 
     @property
@@ -104,8 +103,7 @@ class PathEditor:
     @property
     def point(self) -> Matrix | None:
         """(3,) in the world: what was picked last."""
-        points = [spot.point for spots in self._stage.spots.values() for spot in spots if spot.point is not None]
-        return np.asarray(points[-1], float) if points else None
+        return self._stage.picked_point
 
     def aim(self) -> bool:
         """Aim the selected keyframe, or all where none is, at the picked point; False where there is none."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from app.gui.stage import Stage
+from app.gui.stage import PATH, Stage
 from renderer.camera import Camera
 from renderer.tracks import framed
-
-PATH = "path"
-"""Who moves the camera (:attr:`app.gui.stage.Stage.flown_by`)."""
 
 
 class PathPlayer:
@@ -21,6 +18,7 @@ class PathPlayer:
 
     @property
     def playing(self) -> bool:
+        """Whether the camera moves along the path now."""
         return self._stage.flown_by == PATH
 
     @property

@@ -237,7 +237,12 @@ class StartPanel(Panel):
 
     def actions(self) -> Mapping[str, Callable[[], object]]:
         """What keys and the menu do here."""
-        return {"file.open": self._card.ask}
+        return {"file.open": self._card.ask, "edit.cancel": self._leave}
+
+    def _leave(self) -> None:
+        """The question, where it is there; else what goes on in the picture."""
+        if not self._card.catches("Escape"):
+            self.desk.stage.leave()
 
     def catches(self, chord: str) -> bool:
         """While the question is there, keys are for it."""

@@ -13,6 +13,7 @@ from app import protocol as p
 from app.clock import SPEEDS, Clock
 from app.gui.desk import Desk
 from app.gui.panel import Panel
+from app.gui.stage import PATH
 from app.gui.timeline.strip import HEIGHT, Frames, FrameStrip, frames_of
 from app.gui.timeline.tip import FrameTip, share
 from app.settings import Loop
@@ -25,8 +26,6 @@ and the width of a button."""
 LOOP_WORDS: Mapping[Loop, tuple[str, str]] = {
     "once": ("⇥", "once"), "loop": ("↻", "loop"), "ping-pong": ("⇄", "ping-pong")
 }  # fmt: skip
-PATH = "path"
-"""Who moves time where it is not the timeline (:attr:`app.gui.stage.Stage.flown_by`)."""
 
 
 class Timeline(Panel):
