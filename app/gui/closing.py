@@ -11,6 +11,8 @@ import dearpygui.dearpygui as dpg
 
 from app.gui.desk import Desk
 from app.gui.panel import Panel
+from app.gui.widgets.placing import in_the_middle
+from app.gui.widgets.updates import set_text
 
 WIDTH, SAVING_WIDTH = 460, 300
 PATIENCE = 0.3
@@ -62,12 +64,10 @@ class Closing(Panel):
             return
         dpg.set_item_label("closing", title)
         self._say_what_goes_on()
-        dpg.configure_item("closing", show=True, pos=self._middle(WIDTH))
+        dpg.configure_item("closing", show=True, pos=in_the_middle(self.desk.skin.px(WIDTH)))
 
     def _say_what_goes_on(self) -> None:
-        text = "\n".join(self.desk.busy.values()) or "Nothing goes on any more."
-        if text != dpg.get_value("closing_text"):
-            dpg.set_value("closing_text", text)
+        set_text("closing_text", "\n".join(self.desk.busy.values()) or "Nothing goes on any more.")
 
     def _leave(self) -> None:
         then, self._then = self._then, None
@@ -99,12 +99,8 @@ class Closing(Panel):
             self._say_what_goes_on()
         leaving = self._leaving_since
         if leaving is not None and now - leaving > PATIENCE and not dpg.is_item_shown("saving"):
-            dpg.configure_item("saving", show=True, pos=self._middle(SAVING_WIDTH))
+            dpg.configure_item("saving", show=True, pos=in_the_middle(self.desk.skin.px(SAVING_WIDTH)))
             dpg.focus_item("saving")
-
-    def _middle(self, width: int) -> tuple[int, int]:
-        across, down = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
-        return max(0, (across - self.desk.skin.px(width)) // 2), down // 3
 
     def actions(self) -> Mapping[str, Callable[[], object]]:
         """What keys and the menu do here."""

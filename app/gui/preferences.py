@@ -10,6 +10,7 @@ import dearpygui.dearpygui as dpg
 from app.gui.desk import Desk
 from app.gui.layout import STEPS
 from app.gui.panel import Panel
+from app.gui.widgets.placing import in_the_middle
 from app.settings import THEMES, settings_path
 
 AUTOMATIC = "as the screen says"
@@ -98,9 +99,7 @@ class Preferences(Panel):
         return True
 
     def _show(self, show: bool) -> None:
-        width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
-        place = ((width - self.desk.skin.px(WIDTH)) // 2, height // 5)
-        dpg.configure_item("preferences", show=show, pos=place)
+        dpg.configure_item("preferences", show=show, pos=in_the_middle(self.desk.skin.px(WIDTH), 0.2))
         if show:
             dpg.focus_item("preferences")
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app import protocol as p
 from app.gui.desk import Desk
 from app.gui.widgets.image_series import ImageSeries
+from app.gui.widgets.updates import set_text
 from app.plots import HEAT
 from renderer.picture import palette_table
 
@@ -112,7 +113,7 @@ class MatrixPlot:
         top = float(np.nanmax(m.matrix)) if self.known else 0.0
         self._series.show(self._pixels(m.matrix, top), (T, P))
         columns, rows = (range(0, n, -(-n // TICKS)) for n in (T, P))
-        dpg.set_axis_ticks("matrix_x", tuple((f"{self._seconds(m.times[k]):.3g}", k + 0.5) for k in columns))
+        dpg.set_axis_ticks("matrix_x", tuple((f"{self._desk.stage.seconds(m.times[k]):.3g}", k + 0.5) for k in columns))
         dpg.set_axis_ticks("matrix_y", tuple((str(k), P - k - 0.5) for k in rows))
         dpg.set_axis_limits("matrix_x", 0, T)
         dpg.set_axis_limits("matrix_y", 0, P)
@@ -129,10 +130,6 @@ class MatrixPlot:
         for stripe, name in ((0, "plot"), (1, "hover")):
             large[unknown & ((x + y) // (CELL // 3) % 3 // 2 == stripe)] = skin.color(name)[:3]
         return large
-
-    def _seconds(self, time: float) -> float:
-        o = self._desk.stage.opened
-        return time if o is None else time * (max(2, o.frame_count) - 1) / o.fps
 
     def _draw_cross(self) -> None:
         m, stage = self._measured, self._desk.stage
@@ -156,11 +153,10 @@ class MatrixPlot:
                 cell = (min(P - 1, int(P - y)), int(x))
                 value = float(m.matrix[cell])
                 told = "not measured" if np.isnan(value) else f"{value:.3g} {m.unit}"
-                text = f"s = {cell[0]}, t = {self._seconds(m.times[cell[1]]):.3g} s: {told}"
+                text = f"s = {cell[0]}, t = {self._desk.stage.seconds(m.times[cell[1]]):.3g} s: {told}"
                 if dpg.is_mouse_button_clicked(dpg.mvMouseButton_Left):
                     self._jump(cell)
-        if dpg.get_value("matrix_place") != text:
-            dpg.set_value("matrix_place", text)
+        set_text("matrix_place", text)
 
 
 def merged(new: p.DistortionMeasured, old: p.DistortionMeasured | None) -> p.DistortionMeasured:

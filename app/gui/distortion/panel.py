@@ -4,7 +4,6 @@ all generated frames, and one row of their pictures over time. It has nothing to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import dearpygui.dearpygui as dpg
@@ -17,6 +16,7 @@ from app.gui.distortion.matrix import Cell, MatrixPlot, merged
 from app.gui.distortion.slice import SliceSection
 from app.gui.distortion.words import ABOUT, hint_of
 from app.gui.panel import Panel
+from app.gui.widgets.writing import ask_and_write
 from app.looks import COLOR, DISTORTION
 from training.config import HEADS, Head
 
@@ -263,24 +263,14 @@ class DistortionPanel(Panel):
     def _export_matrix(self) -> None:
         m = self._matrix.measured
         if m is not None:
-            name = f"distortion-{m.head}-step-{m.step}.png"
-            self._ask_file("The matrix", name, (".png", ".csv"), lambda path: write_matrix(m, path))
+            name = f"distortion-{m.head}-step-{m.step}"
+            ask_and_write(self.desk, "The matrix", name, (".png", ".csv"), lambda path: write_matrix(m, path))
 
     def _export_slice(self) -> None:
         rows, step = self._slice.shown, self._slice.shown_step
         if rows is not None:
-            name = f"slice-s{rows.pose}-row{rows.row}-step-{step}.png"
-            self._ask_file("The slice", name, (".png",), lambda path: write_time_slice(rows, step, path))
-
-    def _ask_file(self, what: str, name: str, endings: tuple[str, ...], write: Callable[[Path], Path]) -> None:
-        opened = self.desk.stage.opened
-        if opened is None:
-            return
-
-        def chosen(path: Path) -> None:
-            self.desk.beside(lambda: write(path), lambda done: self.desk.say(f"{what} is in {done}"))
-
-        self.desk.dialogs.ask_save(f"{what}: {' or '.join(endings)}", opened.run / name, chosen, endings)
+            name = f"slice-s{rows.pose}-row{rows.row}-step-{step}"
+            ask_and_write(self.desk, "The slice", name, (".png",), lambda path: write_time_slice(rows, step, path))
 
     # ---------------------------------------------------------------------------------------------- tests
 

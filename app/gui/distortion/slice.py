@@ -102,7 +102,7 @@ class SliceSection:
         self._images["generated"].show(rows.generated, (W, T))
         self._images["rendered"].show(rows.rendered, (W, T))
         instants = range(0, T, -(-T // TICKS))
-        ticks = tuple((f"{self._seconds(rows.times[k]):.3g}", T - k - 0.5) for k in instants)
+        ticks = tuple((f"{self._desk.stage.seconds(rows.times[k]):.3g}", T - k - 0.5) for k in instants)
         for side, _ in SIDES:
             dpg.set_axis_ticks(f"slice_y_{side}", ticks)
             dpg.set_axis_ticks(f"slice_x_{side}", tuple((f"{x}", float(x)) for x in (0, W // 2)))
@@ -133,7 +133,3 @@ class SliceSection:
         place = T - 0.5 - float(np.interp(time, self.shown.times, np.arange(T)))
         for side, _ in SIDES:
             dpg.set_value(f"slice_now_{side}", [[place]])
-
-    def _seconds(self, time: float) -> float:
-        o = self._desk.stage.opened
-        return time if o is None else time * (max(2, o.frame_count) - 1) / o.fps

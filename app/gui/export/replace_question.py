@@ -8,12 +8,13 @@ from pathlib import Path
 import dearpygui.dearpygui as dpg
 
 from app.gui.theme import Skin
+from app.gui.widgets.placing import in_the_middle
 
 WIDTH = 400
 
 
 class ReplaceQuestion:
-    """A small modal window. ``open``: whether it waits for an answer."""
+    """A small modal window."""
 
     def __init__(self, skin: Skin) -> None:
         self._skin = skin
@@ -32,6 +33,7 @@ class ReplaceQuestion:
 
     @property
     def open(self) -> bool:
+        """Whether it waits for an answer."""
         return self._then is not None
 
     def ask(self, files: Sequence[Path], then: Callable[[], None]) -> None:
@@ -41,8 +43,7 @@ class ReplaceQuestion:
         what = first.name if len(files) == 1 else f"{len(files):,} files"
         named = "" if len(files) == 1 else f", {first.name} and others"
         dpg.set_value("replace_text", f"{what} in {first.parent} would be replaced{named}.")
-        width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
-        place = ((width - self._skin.px(WIDTH)) // 2, height // 3)
+        place = in_the_middle(self._skin.px(WIDTH))
         dpg.configure_item("replace", label=f"Replace {what}?", show=True, pos=place)
 
     def cancel(self) -> None:

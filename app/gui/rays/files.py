@@ -1,13 +1,13 @@
-"""Where what is picked is written to: asks for a file, writes it beside the loop, and says where it is."""
+"""Files of what is picked, and what they are called."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.exports.rays import ENDINGS, write_rays, write_slice, write_through_time
 from app.gui.desk import Desk
+from app.gui.widgets.writing import ask_and_write
 from app.pins import Reading
 from app.protocol import LinePicked
 from renderer.weights import Quantity
@@ -43,12 +43,4 @@ class RayFiles:
         self._ask("The slice", name, lambda path: write_slice(picked, quantity, path))
 
     def _ask(self, what: str, name: str, write: Callable[[Path], Path]) -> None:
-        desk = self._desk
-        opened = desk.stage.opened
-        folder = opened.run if opened is not None else Path()
-        start = folder / f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)}{ENDINGS[0]}"
-
-        def chosen(path: Path) -> None:
-            desk.beside(lambda: write(path), lambda done: desk.say(f"{what} is in {done}"))
-
-        desk.dialogs.ask_save(f"{what} as .png, .csv or .json", start, chosen, ENDINGS)
+        ask_and_write(self._desk, what, name, ENDINGS, write)

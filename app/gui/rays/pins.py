@@ -14,6 +14,7 @@ from app.gui.desk import Desk
 from app.gui.rays.files import RayFiles
 from app.gui.rays.numbers import COMPARED, dense_rows
 from app.gui.widgets.depth_axis import DepthAxis
+from app.gui.widgets.updates import set_text
 from app.pins import RGB, Pin, PinBoard, Pins, added, changed, found, without
 from app.protocol import Pick
 
@@ -107,7 +108,7 @@ class PinSection:
             self._build_list(pins)
             self._build_comparison()
         for pin in pins:
-            _set(self._names[pin.key], pin.name)
+            set_text(self._names[pin.key], pin.name)
         self._fill()
 
     def _build_list(self, pins: Pins) -> None:
@@ -180,9 +181,9 @@ class PinSection:
             top = max(top, float(report.histogram.max()))
             x = np.repeat(axis.places(report.edges), 2)[1:-1]
             dpg.set_value(self._series[pin.key], [x.tolist(), np.repeat(report.histogram, 2).tolist()])
-            _set(self._cells[pin.key, -1], report.name)
+            set_text(self._cells[pin.key, -1], report.name)
             for index, number in enumerate(COMPARED):
-                _set(self._cells[pin.key, index], number.read(reading))
+                set_text(self._cells[pin.key, index], number.read(reading))
         dpg.set_axis_ticks("pins_x", axis.ticks(TICKS))
         dpg.set_axis_limits("pins_x", -0.01, 1.01)
         dpg.set_axis_limits("pins_y", 0, 1.08 * top)
@@ -241,8 +242,3 @@ class PinSection:
             do()
 
         dpg.add_selectable(label=label, tag=tag, parent="pin_menu", callback=lambda: chosen())
-
-
-def _set(item: Item, text: str) -> None:
-    if dpg.get_value(item) != text:
-        dpg.set_value(item, text)

@@ -7,15 +7,14 @@ from dataclasses import replace
 
 import dearpygui.dearpygui as dpg
 import numpy as np
-from numpy.typing import NDArray
 
 from app import protocol as p
 from app.gui.desk import Desk
-from app.gui.native import Native
 from app.gui.rays.files import RayFiles
 from app.gui.scenery import across
 from app.gui.widgets.depth_axis import DepthAxis
-from app.gui.widgets.texture import Texture
+from app.gui.widgets.image_series import ImageSeries
+from app.gui.widgets.updates import set_text
 from app.ray_plots import CONTRAST, NAMES, SLICE
 from renderer.camera import Camera
 from renderer.picture import palette_table
@@ -42,8 +41,7 @@ class RowSection:
         self._asked: p.PickLine | None = None
         self._asked_at, self._took, self._waits = 0.0, 0.0, False
         self.step = 0
-        self._texture: Texture | None = None
-        self._pixels: NDArray[np.uint8] | None = None
+        self._series = ImageSeries("row_series")
         self._drawn: object = None
 
     @property
@@ -69,15 +67,12 @@ class RowSection:
                 list(BY_NAME), default_value=NAMES["blended"], width=-1, tag="row_quantity",
                 callback=lambda: self._show(),
             )  # fmt: skip
-            self._texture = Texture(Native())
             with dpg.plot(
                 height=skin.px(HEIGHT), width=-1, no_menus=True, no_mouse_pos=True, no_box_select=True, tag="row_plot"
             ):
                 dpg.add_plot_axis(dpg.mvXAxis, label="along the line (pixels)", tag="row_x", no_highlight=True)
                 with dpg.plot_axis(dpg.mvYAxis, label="depth (scene units)", tag="row_y", no_highlight=True):
-                    dpg.add_image_series(
-                        self._texture.tag, (0, 0), (1, 1), label="##slice", tag="row_series", show=False
-                    )
+                    self._series.build()
             skin.text("", tag="row_label", wrap=0)
             skin.text("", tag="row_place", wrap=0)
 
@@ -125,8 +120,7 @@ class RowSection:
         if dpg.get_item_label("row_draw") != label:
             dpg.set_item_label("row_draw", label)
             (self._desk.skin.primary if stage.drawing_line else self._plain)("row_draw")
-        if self._pixels is not None:
-            self._write()
+        self._series.tick()
         self._tell_place()
 
     def _plain(self, button: str) -> None:
@@ -174,26 +168,13 @@ class RowSection:
         top = max(float(np.percentile(values, BRIGHTEST)), 1e-9)
         colors = (255 * palette_table(SLICE)).astype(np.uint8)
         shown = colors[(255 * np.clip(values.T[::-1] / top, 0, 1) ** CONTRAST).astype(int)]  # the farthest on top
-        self._pixels = np.dstack([shown, np.full(shown.shape[:2], 255, np.uint8)])
-        self._write()
+        self._series.show(shown, (W, 1))
         axis = self._axis(picked)
         dpg.set_axis_ticks("row_y", axis.ticks(TICKS))
         dpg.set_axis_ticks("row_x", tuple((str(x), float(x)) for x in _round_places(W)))
         dpg.set_axis_limits("row_x", 0, W)
         dpg.set_axis_limits("row_y", 0, 1)
         dpg.set_value("row_label", f"time {picked.line.view.time:.3f}, step {picked.step:,}; brightest at {top:.3g}")
-
-    def _write(self) -> None:
-        """Hand the pixels over; again after the next frame where they could not be taken."""
-        if self._texture is None or self._pixels is None or self.picked is None:
-            return
-        W = len(self.picked.slices["blended"])
-        if self._texture.write(self._pixels):
-            self._pixels = None
-            dpg.configure_item(
-                "row_series", texture_tag=self._texture.tag, bounds_min=(0, 0), bounds_max=(W, 1),
-                uv_max=self._texture.uv_max, show=True,
-            )  # fmt: skip
 
     def _tell_place(self) -> None:
         """What is under the mouse."""
@@ -207,8 +188,7 @@ class RowSection:
                 column, row = x0 + (x1 - x0) * x / W, y0 + (y1 - y0) * x / W
                 depth = float(self._axis(picked).depths(y))
                 text = f"pixel {column:.0f}, {row:.0f}; depth {depth:.4g}: {values[int(x), int(y * B)]:.3g}"
-        if dpg.get_value("row_place") != text:
-            dpg.set_value("row_place", text)
+        set_text("row_place", text)
 
     @staticmethod
     def _axis(picked: p.LinePicked) -> DepthAxis:

@@ -12,6 +12,7 @@ from app.gui.desk import Desk
 from app.gui.rays.numbers import BESIDE, dense_rows
 from app.gui.rays.plot import RayPlot
 from app.gui.widgets.depth_axis import DepthAxis
+from app.gui.widgets.updates import set_text
 from app.pins import Reading, bare
 from app.ray_report import RayReport
 
@@ -79,9 +80,9 @@ class RaySection:
         self._plot.show(report, axis)
         x, y = report.ray.pixel
         of = "checkpoint of step" if of_checkpoint else "step"
-        _set("ray_title", f"pixel {x}, {y}, time {report.ray.view.time:.3f}, {of} {reading.step:,}")
+        set_text("ray_title", f"pixel {x}, {y}, time {report.ray.view.time:.3f}, {of} {reading.step:,}")
         for number in BESIDE:
-            _set(f"ray {number.name}", number.read(reading))
+            set_text(f"ray {number.name}", number.read(reading))
         color = self._pixel_color(report)
         for tag in ("pixel_color", "pixel_color_label"):
             dpg.configure_item(tag, show=color is not None)
@@ -92,7 +93,7 @@ class RaySection:
     def tick(self) -> None:
         """Once per frame of the window: the depth under the mouse."""
         depth = self._plot.depth_under_mouse()
-        _set("ray_place", "" if depth is None else f"   mouse at depth {depth:.4g}")
+        set_text("ray_place", "" if depth is None else f"   mouse at depth {depth:.4g}")
 
     def _pixel_color(self, report: RayReport) -> NDArray[np.floating] | None:
         """What the picture shows at the ray's pixel; None where it shows something else."""
@@ -105,8 +106,3 @@ class RaySection:
 
 def _swatch(tag: str, color: NDArray[np.floating]) -> None:
     dpg.set_value(tag, [*(np.clip(color, 0, 1) * 255).tolist(), 255])
-
-
-def _set(tag: str, text: str) -> None:
-    if dpg.get_value(tag) != text:
-        dpg.set_value(tag, text)

@@ -73,9 +73,8 @@ class TimeSection:
 
     def _times(self) -> tuple[tuple[str, float], ...]:
         """Labels in seconds."""
-        o = self._desk.stage.opened
-        seconds = (max(2, o.frame_count) - 1) / o.fps if o is not None else 1.0
-        return tuple((f"{share * seconds:.2g}", float(share)) for share in np.linspace(0, 1, TICKS))
+        seconds = self._desk.stage.seconds
+        return tuple((f"{seconds(time):.2g}", time) for time in np.linspace(0, 1, TICKS).tolist())
 
     def _export(self) -> None:
         if self.history is not None:

@@ -11,6 +11,7 @@ import dearpygui.dearpygui as dpg
 
 from app import protocol as p
 from app.gui.desk import Desk, Source
+from app.gui.widgets.placing import in_the_middle
 from training.clip_targets import DEPTH_FOLDERS
 from training.config import PRESETS
 from training.data.recognise import Recognised, recognise
@@ -192,10 +193,7 @@ class OpeningCard:
         """Show it, once nothing else is in the way."""
         if self._show_at is not None and dpg.get_frame_count() >= self._show_at and not self.desk.dialogs.open:
             self._shown, self._show_at = True, None
-            width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
-            dpg.configure_item(
-                "card", show=True, pos=(max(0, (width - self.desk.skin.px(WIDTH + 20)) // 2), height // 4)
-            )
+            dpg.configure_item("card", show=True, pos=in_the_middle(self.desk.skin.px(WIDTH + 20), 0.25))
         if self._shown:
             self._say_scene()
 
@@ -254,11 +252,9 @@ class OpeningNote:
         if name == self._name:
             return
         if name:
-            width, height = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
             dpg.set_value("opening_name", f"Opening {Path(name).name or name} ...")
             dpg.set_value("opening_status", "Saving what is open" if self.desk.stage.opened is not None else " ")
-            place = (max(0, (width - self.desk.skin.px(NOTE_WIDTH + 20)) // 2), height // 3)
-            dpg.configure_item("opening", show=True, pos=place)
+            dpg.configure_item("opening", show=True, pos=in_the_middle(self.desk.skin.px(NOTE_WIDTH + 20)))
             dpg.focus_item("opening")
         else:
             dpg.configure_item("opening", show=False)

@@ -9,6 +9,7 @@ import dearpygui.dearpygui as dpg
 from app import protocol as p
 from app.gui.desk import Desk
 from app.gui.training.cost import CostMeter, cost
+from app.gui.widgets.updates import set_text
 from app.words import amount
 
 EVERY = 0.2
@@ -109,12 +110,10 @@ class TrainingFacts:
             "of the processor, and training is counted as losing that share of what is left. Where training does not "
             "use all cores it loses less than that."
         )
-        if dpg.get_value("about cost") != about:
-            dpg.set_value("about cost", about)
+        set_text("about cost", about)
 
     def _set(self, name: str, text: str) -> None:
-        if dpg.get_value(f"fact {name}") != text:
-            dpg.set_value(f"fact {name}", text)
+        set_text(f"fact {name}", text)
 
     def state(self) -> dict[str, Any]:
         """What tests ask."""
