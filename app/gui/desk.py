@@ -69,6 +69,7 @@ class Desk:
         self.offer: Callable[[str], None] = lambda path: None
         self.run_action: Callable[[str], None] = lambda name: None
         self.show_tab: Callable[[str], None] = lambda title: None
+        self._keeping = False  # whether a job that writes the settings waits for its turn
         self.typing = False
         """Whether keys belong to a text field."""
         self.busy: dict[str, str] = {}
@@ -80,18 +81,28 @@ class Desk:
         return self._settings
 
     def remember(self, **values: object) -> None:
-        """Change what the window remembers (:class:`app.settings.Settings`); written beside the loop."""
-        changed = replace(self._settings, **values)  # type: ignore[arg-type]
-        if changed == self._settings:
+        """Change what the window remembers (:class:`app.settings.Settings`); written beside the loop, the newest of
+        several that follow each other, as while something is dragged."""
+        before, changed = self._settings, replace(self._settings, **values)  # type: ignore[arg-type]
+        if changed == before:
             return
         self._settings = changed
-        self.keys = KeyMap(changed.keys, changed.fly_swapped)
-        self.beside(lambda: self._save(changed), self._unsaved)
+        if (changed.keys, changed.fly_swapped) != (before.keys, before.fly_swapped):
+            self.keys = KeyMap(changed.keys, changed.fly_swapped)
+        if not self._keeping:
+            self._keeping = True
+            self.beside(self._keep, self._unsaved)
 
-    def beside(self, job: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Do something that takes long beside the loop; what goes wrong is said."""
+    def _keep(self) -> str | None:
+        """Write the settings as they are by now; on the worker's thread."""
+        self._keeping = False  # first: what is changed from here on is written by another job
+        return self._save(self._settings)
+
+    def beside(self, job: Callable[[], T], then: Callable[[T], None], over: Callable[[], None] = lambda: None) -> None:
+        """Do something that takes long beside the loop; what goes wrong is said, after a call of ``over``."""
 
         def failed(problem: Exception) -> None:
+            over()
             known = isinstance(problem, InputError)
             self.complain(str(problem) if known else f"This did not work: {type(problem).__name__}: {problem}")
 

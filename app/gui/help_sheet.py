@@ -47,7 +47,7 @@ class HelpSheet(Panel):
     def build(self) -> None:
         """The sheet, as a window of its own."""
         px = self.desk.skin.px
-        self._in_menus = self.desk.keys.table()
+        self._in_menus = self.desk.keys
         for complaint in self.desk.keys.complaints:
             self.desk.warn(complaint)
         with dpg.item_handler_registry(tag="help_clicks"):
@@ -202,14 +202,13 @@ class HelpSheet(Panel):
 
     def tick(self, now: float) -> None:
         """Follow what was changed, here or by undo; menus too."""
-        table = self.desk.keys.table() if self.desk.keys is not self._in_menus else None
-        if table is not None:
+        if self.desk.keys is not self._in_menus:
             self._in_menus = self.desk.keys
             renew_shortcuts(self.desk)
         if not dpg.is_item_shown("help"):
             return
         size = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
-        now_shown = (self.desk.keys.table(), self.waiting, size)
+        now_shown = (self.desk.keys, self.waiting, size)
         if now_shown != self._shown:
             if self._shown is None or size != self._shown[2]:  # type: ignore[index]
                 self._place(*size)

@@ -148,18 +148,18 @@ class ExportPanel(Panel):
         if route is None or not isinstance(plan, VideoExport):
             self.desk.send(p.Export(plan))
         else:
-            self.desk.worker.submit(lambda: replace(plan, views=route()), self._send, self._refused)
+            self.desk.beside(
+                lambda: replace(plan, views=route()), self._send, lambda: self._end("Nothing was written.")
+            )
 
     def _send(self, plan: VideoExport) -> None:
-        if self._running is not None and not self._running.cancelling:
+        if self._running is None:
+            return  # the scene was closed meanwhile
+        if not self._running.cancelling:
             self._running = replace(self._running, plan=plan, began=time.monotonic())
             self.desk.send(p.Export(plan))
         else:
             self._end("Cancelled; nothing of it is left.")
-
-    def _refused(self, problem: Exception) -> None:
-        self._end("Nothing was written.")
-        raise problem
 
     def cancel(self) -> None:
         """Stop what is being exported; nothing of it is left."""

@@ -131,10 +131,14 @@ class StartPanel(Panel):
         if self._looking or now - self._looked_at < LOOK_AGAIN:
             return
         self._looking, self._looked_at = True, now
-        self.desk.beside(lambda: {name: recognise(name) for name in names}, self._looked)
+        self.desk.beside(lambda: {name: recognise(name) for name in names}, self._looked, self._over)
 
     def _looked(self, seen: dict[str, Recognised]) -> None:
-        self._seen, self._looking = seen, False
+        self._seen = seen
+        self._over()
+
+    def _over(self) -> None:
+        self._looking = False
 
     def _list(self) -> None:
         names = self.desk.settings.recent

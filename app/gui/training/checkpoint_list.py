@@ -48,21 +48,15 @@ class CheckpointList:
         if opened is None or step is None or self._branching:
             return
         self._branching = True
+        self.desk.beside(lambda: branch(opened.run, step), lambda run: self._made(run, step), self._over)
 
-        def job() -> Path | Exception:
-            try:
-                return branch(opened.run, step)
-            except Exception as problem:  # raised again on the main thread, which has to know that this is over
-                return problem
-
-        self.desk.beside(job, lambda result: self._made(result, step))
-
-    def _made(self, result: Path | Exception, step: int) -> None:
+    def _over(self) -> None:
         self._branching = False
-        if isinstance(result, Exception):
-            raise result
-        self.desk.say(f"A new run goes on from step {step:,} in {result}")
-        self.desk.open_scene(Source(str(result)))
+
+    def _made(self, run: Path, step: int) -> None:
+        self._over()
+        self.desk.say(f"A new run goes on from step {step:,} in {run}")
+        self.desk.open_scene(Source(str(run)))
 
 
 def _label(step: int) -> str:
