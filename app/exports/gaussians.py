@@ -23,6 +23,8 @@ from renderer.scene import Scene
 
 ENDINGS = {"ply": ".ply", "splat": ".splat", "native": ".ply", "splatv": ".splatv"}
 """How the name of each kind of file ends."""
+MOST_FILES = 9999
+"""Of a numbered sequence."""
 ALL_TIMES = ("native", "splatv")
 """Kinds that hold the whole clip."""
 
@@ -36,8 +38,8 @@ def check_gaussians(scene: Scene, job: GaussianExport) -> Gaussians:
         raise InputError(f"{job.path}: one file holds all times; do not ask for a number of frames")
     if not 0 <= job.time <= 1:
         raise InputError(f"{job.path}: time {job.time:g}: give a time between 0 and 1")
-    if job.frames is not None and not 1 <= job.frames <= 9999:
-        raise InputError(f"{job.path}: {job.frames} frames: give a number from 1 to 9999")
+    if job.frames is not None and not 1 <= job.frames <= MOST_FILES:
+        raise InputError(f"{job.path}: {job.frames} frames: give a number from 1 to {MOST_FILES}")
     if not isinstance(scene, Gaussians):
         raise InputError(f"{job.path}: the scene is a radiance field, which has no Gaussians to export")
     return scene

@@ -11,7 +11,7 @@ import dearpygui.dearpygui as dpg
 from app import protocol as p
 from app.exports.cameras import check_cameras
 from app.exports.choices import with_ending
-from app.exports.gaussians import ENDINGS
+from app.exports.gaussians import ENDINGS, MOST_FILES
 from app.exports.plans import CameraExport, GaussianExport
 from app.gui.desk import Desk
 from app.gui.export.kept import Kept, path_in, show_only
@@ -21,7 +21,6 @@ NO_GAUSSIANS = (
     "This scene is a radiance field: it has no Gaussians that could be written. A video, the cameras and pictures can "
     "be exported. A run with --model gaussians has them."
 )
-MOST_FILES = 9999
 
 
 @dataclass(frozen=True)

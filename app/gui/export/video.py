@@ -50,6 +50,7 @@ class VideoSection:
         self._format = ""
         self._track: Track | None = None
         self._told: object = None
+        self._fine: object = None  # what could be written when it was looked at last
         self.agreed = ""
         """A path that the person has agreed to replace."""
 
@@ -164,7 +165,7 @@ class VideoSection:
         """What comes out, in words, where it has changed."""
         stage = self._desk.stage
         try:
-            text = self._estimate(self.plan())
+            text = self._estimate(self._checked(self._chosen()))
         except InputError as problem:
             text = str(problem)
         told = (text, stage.display, stage.split)
@@ -205,6 +206,19 @@ class VideoSection:
 
     def plan(self) -> VideoExport:
         """What is chosen, without its views. InputError where that cannot be."""
+        plan = self._chosen()
+        open_writer(plan.path, plan.fps, plan.quality)  # says what is wrong with the name or the rate
+        return plan
+
+    def _checked(self, plan: VideoExport) -> VideoExport:
+        """The plan, after a look at the disk where its file is another one."""
+        file = plan.path, plan.fps, plan.quality
+        if file != self._fine:
+            open_writer(*file)
+            self._fine = file
+        return plan
+
+    def _chosen(self) -> VideoExport:
         stage = self._desk.stage
         check_path(dpg.get_value("export_path"), stage.track, self._frames)
         plan = VideoExport(
@@ -213,7 +227,6 @@ class VideoSection:
             fps=float(dpg.get_value("export_fps")),
             quality=dpg.get_value("export_quality"),
         )
-        open_writer(plan.path, plan.fps, plan.quality)  # says what is wrong with the name or the rate
         if self._from_viewport:
             return self._beside.as_viewport(plan)
         picture = None if stage.shown is None else stage.shown.picture
