@@ -10,6 +10,8 @@ What it does once a scene is open is in :mod:`app.session`.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import traceback
 from collections import deque
@@ -26,6 +28,8 @@ from training.run import Run, free_folder
 
 IDLE_WAIT = 0.05
 """Seconds to wait for a command when there is nothing to do."""
+NICE = 5
+"""Of a polite engine's threads: how much they leave to others, of 0 to 19."""
 T = TypeVar("T")
 
 
@@ -33,10 +37,14 @@ class Engine:
     """Runs a :class:`training.run.Run` in a thread of its own.
 
     ``source``: a clip, or the folder of a run. ``run``: where a new run is kept; by default ``runs/NAME``.
-    Nothing is written before training begins.
+    Nothing is written before training begins. ``polite``: other threads of the process come first where the processor
+    is scarce, as those of a window should.
     """
 
-    def __init__(self, source: str | Path, config: TrainConfig | None = None, run: Path | None = None) -> None:
+    def __init__(
+        self, source: str | Path, config: TrainConfig | None = None, run: Path | None = None, polite: bool = False
+    ) -> None:
+        self._polite = polite
         self.source, self._config, self._folder = str(source), config or TrainConfig(), run
         self._events: deque[p.Event] = deque()
         self._mail = Mail()
@@ -87,6 +95,8 @@ class Engine:
     # ------------------------------------------------------------------------------------ on the thread
 
     def _main(self) -> None:
+        if self._polite and sys.platform == "linux":  # where a thread has a priority; those that it starts take it over
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         session = self._open()
         if session is None:
             return

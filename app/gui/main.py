@@ -19,6 +19,9 @@ from app.memory import keep_freed_memory
 from renderer.errors import InputError
 from training.config import TrainConfig
 
+SWITCH_SECONDS = 0.001
+"""After which a thread that computes in Python lets another one go on: the window must not wait for training."""
+
 
 @dataclass(frozen=True)
 class Gui:
@@ -69,6 +72,7 @@ def main() -> None:
         preset = Gui(config=preset_asked_for(sys.argv[1:]))
         gui = parsed(lambda: tyro.cli(Gui, prog="dynview-gui", args=sys.argv[1:], default=preset), "dynview-gui")
         check_display()
+        sys.setswitchinterval(SWITCH_SECONDS)
         # Mesa's software renderer leaves the other half of the processor to training
         os.environ.setdefault("LP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
         # torch's optimisers load Triton, whose LLVM must come before that of Mesa's software renderer: the other way

@@ -11,7 +11,7 @@ import numpy as np
 from app.gui.native import Native
 
 FRAME_SECONDS = 1 / 60
-SHARE_IDLE, SHARE_BUSY = 0.1, 0.6
+SHARE_IDLE, SHARE_BUSY = 0.1, 0.85
 """Share of the time that drawing the window may take: untouched, and while the mouse or a key is in use. It matters
 where a processor has to draw and to train; with a graphics card a frame costs next to nothing."""
 LINGER = 0.5

@@ -130,7 +130,7 @@ class Window:
 
     def _build(self) -> None:
         self.desk.skin.apply()
-        with dpg.window(tag="main", no_scrollbar=True, no_scroll_with_mouse=True):
+        with dpg.window(tag="main", no_scrollbar=True, no_scroll_with_mouse=True, no_background=True):
             build_menus(self.desk)
             self._layout.build(self.tabs, self.start, self._status)
         dpg.set_primary_window("main", True)
@@ -267,7 +267,7 @@ class Window:
                 panel.closed()
         if self._engine is None and self._next is not None and not self._ending:
             self._source, self._next = self._next, None
-            self._engine = Engine(self._source.name, self._source.config, self._source.out)
+            self._engine = Engine(self._source.name, self._source.config, self._source.out, polite=True)
             self.desk.send = self._engine.send
             self._engine.start()
         waited_for = self._next or (self._source if self.desk.stage.opened is None else None)
