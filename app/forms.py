@@ -81,11 +81,6 @@ def search(fields: Sequence[Field], text: str) -> tuple[Field, ...]:
     return tuple(sorted(found, key=lambda f: not has_all(f, with_help=False)))
 
 
-def value_of(config: TrainConfig, path: str) -> object:
-    """The value of a setting by its dotted name; KeyError where there is none."""
-    return flattened(config)[path]
-
-
 def with_value(config: TrainConfig, path: str, value: object) -> TrainConfig:
     """The configuration with another value. Another method brings its own values and keeps those that differ from the
     old one's, as on the command line. InputError, one sentence, for a value that cannot be."""

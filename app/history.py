@@ -69,24 +69,6 @@ class History:
         """Do again what was taken back last; returns its label, None where there is nothing."""
         return self._move(self._undone, self._done, lambda step: step.after)
 
-    @property
-    def can_undo(self) -> bool:
-        return bool(self._done)
-
-    @property
-    def can_redo(self) -> bool:
-        return bool(self._undone)
-
-    @property
-    def undo_label(self) -> str | None:
-        """What :meth:`undo` would take back."""
-        return self._done[-1].label if self._done else None
-
-    @property
-    def redo_label(self) -> str | None:
-        """What :meth:`redo` would do again."""
-        return self._undone[-1].label if self._undone else None
-
     def forget(self, *names: str) -> None:
         """Drop the steps of some documents, of all where none is named: another scene was opened."""
         for steps in (self._done, self._undone):

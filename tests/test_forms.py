@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from app import forms
-from app.forms import field_of, fields_of, parse, search, text_of, value_of, with_value
+from app.forms import field_of, fields_of, parse, search, text_of, with_value
 from renderer.errors import InputError
 from training.config import PRESETS, TrainConfig, changes, flattened, resolved, with_changes
 from training.live import FIXED, LIVE
@@ -22,7 +22,7 @@ def test_every_setting_has_a_field_with_help_and_a_kind_that_fits_its_value() ->
              "ints": tuple, "words": tuple}  # fmt: skip
     for preset in PRESETS.values():
         for f in FIELDS:
-            value = value_of(preset, f.path)
+            value = flattened(preset)[f.path]
             assert len(f.help) > 8 and f.label and f.group, f
             assert (value is None and f.optional) or isinstance(value, types[f.kind]), f
             assert (f.kind == "bool") == isinstance(value, bool), f
@@ -75,7 +75,7 @@ def test_words_are_found_in_names_and_help_names_first() -> None:
 def test_what_is_shown_is_read_back_as_the_same_value(method: str) -> None:
     for config in (PRESETS[method], resolved(PRESETS[method], "cpu")):
         for f in FIELDS:
-            value = value_of(config, f.path)
+            value = flattened(config)[f.path]
             again = parse(f, text_of(f, value))
             assert again == value and type(again) is type(value), f
 
@@ -130,7 +130,7 @@ def test_what_makes_no_sense_is_answered_with_what_does(path: str, text: str, as
 def test_a_value_is_put_in_its_place_and_nowhere_else() -> None:
     config = with_value(BASE, "densify.interval", 50)
     assert changes(config) == {"densify.interval": 50}
-    assert value_of(config, "densify.interval") == 50
+    assert flattened(config)["densify.interval"] == 50
     with pytest.raises(InputError, match="interval"):
         with_value(BASE, "densify.interval", 0)
     with pytest.raises(InputError, match="fov"):

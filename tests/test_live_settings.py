@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 
-from app.forms import Field, fields_of, value_of
+from app.forms import Field, fields_of
 from renderer.errors import InputError
 from tests.test_generated_term import config as gaussian_config
 from tests.test_generated_term import tiny_generated
@@ -72,7 +72,7 @@ def all_changed(config: TrainConfig) -> TrainConfig:
     """Every live setting has another value, but for the run's length."""
     kept = {"steps"} if config.generated.batch else {"steps", "generated.batch"}
     fields = [f for f in fields_of(config) if f.live and f.path not in kept]
-    changed = with_changes(config, {f.path: another(f, value_of(config, f.path)) for f in fields})
+    changed = with_changes(config, {f.path: another(f, flattened(config)[f.path]) for f in fields})
     check_values(changed)
     return changed
 
@@ -169,7 +169,7 @@ def test_every_setting_is_either_live_or_fixed() -> None:
 def test_what_a_run_is_made_of_takes_a_new_run(name: str) -> None:
     config = CONFIGS["gaussians"]
     field = next(f for f in fields_of(config) if f.path == name)
-    value = value_of(config, name)
+    value = flattened(config)[name]
     new: object = "elsewhere" if field.kind == "text" else (7, 8) if isinstance(value, tuple) else another(field, value)
     trainer = shared_trainer()
     with pytest.raises(InputError, match="new run") as problem:
