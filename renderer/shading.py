@@ -36,15 +36,15 @@ def shade(pane: Pane, width: int, height: int, backdrop: RGB = BACKDROP) -> Imag
     frame, cover = pane.frame, pane.cover
     color = _resized(np.clip(np.nan_to_num(frame.color), 0, 1), width, height)
     if pane.mode in (Mode.COLOR, Mode.PICTURE):
-        return _bytes(color)
+        return to_bytes(color)
     if pane.mode == Mode.OVERLAY:
         heat, known = _overlay(pane, width, height)
         grey = (color @ np.array(GREY_WEIGHTS, np.float32))[..., None]
         color = _mixed(color, grey, min(1.0, cover / GREY_BLEND))
-        return _bytes(_mixed(color, heat, cover * known))
+        return to_bytes(_mixed(color, heat, cover * known))
     opacity = _resized(frame.opacity, width, height)[..., None]
     if pane.mode == Mode.OPACITY:
-        return _bytes(_mixed(color, _mapped(pane, opacity[..., 0]), cover))
+        return to_bytes(_mixed(color, _mapped(pane, opacity[..., 0]), cover))
     if pane.mode == Mode.DEPTH:
         depth = _resized(np.nan_to_num(frame.depth), width, height)
         shown, known = (
@@ -58,13 +58,13 @@ def shade(pane: Pane, width: int, height: int, backdrop: RGB = BACKDROP) -> Imag
         mean = _resized(np.where(unknown, 0, normal), width, height)
         shown = 0.5 + 0.5 * mean / np.maximum(np.linalg.norm(mean, axis=2, keepdims=True), 1e-6)
     mode_color = _mixed(np.array(backdrop, np.float32), shown, known * _step(opacity))
-    return _bytes(_mixed(color, mode_color, cover))
+    return to_bytes(_mixed(color, mode_color, cover))
 
 
 def composed(picture: Picture) -> Image:
     """A panel's (height, width, 3) with both panes and the divider, without marks, lines and thumbnails."""
     result = np.empty((picture.height, picture.width, 3), np.uint8)
-    result[:] = _bytes(np.array(picture.backdrop, np.float32))
+    result[:] = to_bytes(np.array(picture.backdrop, np.float32))
     split = split_column(picture)
     panes = [(picture.left, 0, split)]
     if picture.right is not None:
@@ -77,7 +77,7 @@ def composed(picture: Picture) -> Image:
             result[y : y + h, x : x + w] = whole[y - place[1] :, x - place[0] :][:h, :w]
     if picture.right is not None:
         for (x, y, w, h), color in divider_shapes(picture):
-            result[y : y + h, x : x + w] = _bytes(np.array(color, np.float32))
+            result[y : y + h, x : x + w] = to_bytes(np.array(color, np.float32))
     return result
 
 
@@ -147,5 +147,6 @@ def _mixed(under: Floats, over: Floats, share: Floats | float) -> Floats:
     return np.asarray(under + (over - under) * share, np.float32)
 
 
-def _bytes(color: Floats) -> Image:
+def to_bytes(color: Floats) -> Image:
+    """Colours in [0, 1] as bytes, rounded; what lies beyond is cut off."""
     return (np.clip(color, 0, 1) * 255 + 0.5).astype(np.uint8)

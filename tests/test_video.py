@@ -18,10 +18,11 @@ import torch
 
 from app.exports.jobs import exported
 from app.exports.plans import Shade, VideoExport
-from app.exports.video import FORMATS, QUALITIES, open_writer, to_uint8
+from app.exports.video import FORMATS, QUALITIES, open_writer
 from app.painter import Painter
 from renderer.errors import InputError
 from renderer.scene import render
+from renderer.shading import to_bytes
 from renderer.view import View
 from tests import test_field_trainer
 from training import field_trainer
@@ -183,7 +184,7 @@ def test_better_quality_is_nearer_to_the_frames(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     noise = rng.uniform(0, 1, (4, 66, 98, 3))
     smooth = (noise[:, :-2, :-2] + noise[:, 2:, 2:] + noise[:, 1:-1, 1:-1]) / 3
-    images = to_uint8(smooth.astype(np.float32))
+    images = to_bytes(smooth.astype(np.float32))
     for name in ("v.mp4", "v.webm", "v.gif"):
         errors = {q: np.abs(read(written(tmp_path / name, images, q)).astype(int) - images).mean() for q in QUALITIES}
         assert errors["draft"] > errors["good"]
@@ -212,7 +213,7 @@ def test_a_video_of_a_field_is_as_fine_as_its_frames(
     view = View(learned.dataset.shots[0].camera, 0.0)
     shade = Shade(overlay=overlay)
     list(exported(run, Painter(run), VideoExport(tmp_path / "shots", (view,), shade=shade)))
-    coarse, fine = (to_uint8(f.color) for f in (learned.draw(view), render(learned.scene, view)))
+    coarse, fine = (to_bytes(f.color) for f in (learned.draw(view), render(learned.scene, view)))
     assert np.abs(coarse.astype(int) - fine).max() > 10
     np.testing.assert_allclose(read(tmp_path / "shots")[0].astype(int), fine, atol=1)
 

@@ -18,6 +18,7 @@ from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.field.draw import shrunk
 from renderer.gaussians import Gaussians
+from renderer.shading import to_bytes
 from renderer.view import View
 from training.config import Head
 from training.data.generated import GeneratedViews
@@ -163,8 +164,7 @@ def _time_slice(
     row = min(camera.height - 1, int(row_share * camera.height))
 
     def drawn(index: int) -> NDArray[np.uint8]:
-        color = trainer.draw(View(camera, views.frames[index].time)).color
-        return (np.clip(color, 0, 1) * 255 + 0.5).astype(np.uint8)
+        return to_bytes(trainer.draw(View(camera, views.frames[index].time)).color)
 
     generated, rendered = [], []
     for index in indices:

@@ -56,11 +56,6 @@ COLOURS = (
 """The filter and the tags with which players show the colours that were drawn."""
 
 
-def to_uint8(color: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(H, W, 3) in [0, 1] to bytes, rounded."""
-    return (np.clip(color, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
 class FrameWriter(ABC):
     """Takes pictures one by one. Use as a context manager: leaving it by an exception removes what is unfinished."""
 
