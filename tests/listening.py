@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
 
 from app import protocol as p
 from app.engine import Engine
+from tests.tiny import tiny_dataset
+from training import run as run_module
+from training.config import SceneConfig, TrainConfig
+
+CONFIG = TrainConfig(steps=400, scene=SceneConfig(points=40))
 
 
 class Listener:
@@ -34,3 +42,18 @@ def opened(listener: Listener) -> p.Opened:
     event = listener.until(p.Opened)
     assert isinstance(event, p.Opened)
     return event
+
+
+def listening(monkeypatch: pytest.MonkeyPatch, run: Path) -> Iterator[Listener]:
+    """To an engine that opens a tiny clip for a new run in this folder, and ends in time."""
+    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
+    engine = Engine("tiny", CONFIG, run)
+    engine.start()
+    yield Listener(engine)
+    assert engine.close()
+
+
+def train(listener: Listener, until: int) -> None:
+    """Until so many steps are done."""
+    listener.engine.send(p.Train(until))
+    listener.until(p.Paused, lambda e: e.step == until)

@@ -13,24 +13,18 @@ from app.engine import Engine
 from app.exports.plans import VideoExport
 from renderer.paths import orbit_path
 from renderer.view import View
-from tests.listening import Listener, opened
+from tests.listening import Listener, listening, opened
 from tests.tiny import tiny_dataset
 from training import run as run_module
 from training.checkpoint import checkpoint_folders, load_checkpoint
-from training.config import PRESETS, SceneConfig, TrainConfig
+from training.config import PRESETS, TrainConfig
 from training.ddr_config import DepthConfig, FieldConfig
 from training.gaussian_trainer import GaussianTrainer
-
-CONFIG = TrainConfig(steps=400, scene=SceneConfig(points=40))
 
 
 @pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Listener]:
-    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
-    engine = Engine("tiny", CONFIG, tmp_path / "run")
-    engine.start()
-    yield Listener(engine)
-    assert engine.close()
+    yield from listening(monkeypatch, tmp_path / "run")
 
 
 def test_a_view_is_drawn_before_anything_is_trained(listener: Listener) -> None:

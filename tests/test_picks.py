@@ -7,28 +7,15 @@ import numpy as np
 import pytest
 
 from app import protocol as p
-from app.engine import Engine
 from renderer.scene import ray_distribution
 from renderer.view import View
-from tests.listening import Listener, opened
-from tests.tiny import tiny_dataset
-from training import run as run_module
+from tests.listening import Listener, listening, opened, train
 from training.checkpoint import load_checkpoint
-from training.config import SceneConfig, TrainConfig
 
 
 @pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Listener]:
-    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
-    engine = Engine("tiny", TrainConfig(steps=400, scene=SceneConfig(points=40)), tmp_path / "run")
-    engine.start()
-    yield Listener(engine)
-    assert engine.close()
-
-
-def train(listener: Listener, until: int) -> None:
-    listener.engine.send(p.Train(until))
-    listener.until(p.Paused, lambda e: e.step == until)
+    yield from listening(monkeypatch, tmp_path / "run")
 
 
 def picked(listener: Listener, pick: p.Pick) -> p.Picked:

@@ -10,32 +10,18 @@ import numpy as np
 import pytest
 
 from app import protocol as p
-from app.engine import Engine
 from app.exports.plans import CameraExport, GaussianExport, Shade, VideoExport
 from renderer.files.ply import read_still_ply
 from renderer.picture import Mode
 from renderer.view import View
-from tests.listening import Listener, opened
+from tests.listening import Listener, listening, opened, train
 from tests.tiny import tiny_dataset
-from training import run as run_module
 from training.checkpoint import load_checkpoint
-from training.config import SceneConfig, TrainConfig
-
-CONFIG = TrainConfig(steps=400, scene=SceneConfig(points=40))
 
 
 @pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Listener]:
-    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
-    engine = Engine("tiny", CONFIG, tmp_path / "run")
-    engine.start()
-    yield Listener(engine)
-    assert engine.close()
-
-
-def train(listener: Listener, until: int) -> None:
-    listener.engine.send(p.Train(until))
-    listener.until(p.Paused, lambda e: e.step == until)
+    yield from listening(monkeypatch, tmp_path / "run")
 
 
 def drawn(listener: Listener, look: p.Look, side: p.Side = "left") -> p.Drawn:
