@@ -40,7 +40,7 @@ class HelpSheet(Panel):
         self._wanted: tuple[str, str] | None = None  # an action, and a chord that is another one's
         self._shown: object = None
         self._in_menus: object = None
-        desk.history.track(KEYS, self._bindings, self._bind)
+        desk.history.track(KEYS, lambda: bindings(desk), self._bind)
 
     # ---------------------------------------------------------------------------------------------- widgets
 
@@ -61,7 +61,7 @@ class HelpSheet(Panel):
                 dpg.add_button(label="Leave it", tag="help_no", show=False, small=True, callback=lambda: self._leave())
             with dpg.group(horizontal=True):
                 dpg.add_checkbox(label="Q flies up and E down", tag="help_swap",
-                                 callback=lambda s, on: self._swap(on))  # fmt: skip
+                                 callback=lambda s, on: swap(self.desk, on))  # fmt: skip
                 dpg.add_button(label="Reset all keys", tag="help_reset", callback=lambda: self._reset_all())
             dpg.add_child_window(tag="help_body", border=False, height=-px(2))
         self.desk.skin.card("help")
@@ -167,26 +167,18 @@ class HelpSheet(Panel):
         self._leave()
 
     def _reset_all(self) -> None:
-        before = self._bindings()
+        before = bindings(self.desk)
         self.desk.remember(keys={}, fly_swapped=False)
         self.desk.history.changed(KEYS, before, "all keys as they were")
         self._leave()
 
-    def _swap(self, swapped: bool) -> None:
-        before = self._bindings()
-        self.desk.remember(fly_swapped=swapped)
-        self.desk.history.changed(KEYS, before, "Q and E swapped")
-
     def _rebind(self, keys: Mapping[str, str], label: str) -> None:
-        before = self._bindings()
+        before = bindings(self.desk)
         self.desk.remember(keys=keys)
         self.desk.history.changed(KEYS, before, label)
 
-    def _bindings(self) -> Bindings:
-        return tuple(sorted(self.desk.settings.keys.items())), self.desk.settings.fly_swapped
-
-    def _bind(self, bindings: Bindings) -> None:
-        self.desk.remember(keys=dict(bindings[0]), fly_swapped=bindings[1])
+    def _bind(self, value: Bindings) -> None:
+        self.desk.remember(keys=dict(value[0]), fly_swapped=value[1])
 
     def _leave(self) -> None:
         self.waiting = self._wanted = None
@@ -237,6 +229,18 @@ class HelpSheet(Panel):
     def state(self) -> dict[str, Any]:
         """What tests ask."""
         return {"help": bool(dpg.is_item_shown("help")), "waiting_for_key": self.waiting or ""}
+
+
+def bindings(desk: Desk) -> Bindings:
+    """The keys that a person has changed, as a document of the history."""
+    return tuple(sorted(desk.settings.keys.items())), desk.settings.fly_swapped
+
+
+def swap(desk: Desk, swapped: bool) -> None:
+    """The keys of flying up and down the other way round, or as they were; it can be undone."""
+    before = bindings(desk)
+    desk.remember(fly_swapped=swapped)
+    desk.history.changed(KEYS, before, "Q and E swapped")
 
 
 def divided(heights: Sequence[int], columns: int) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ from typing import Any
 import dearpygui.dearpygui as dpg
 
 from app.gui.desk import Desk
+from app.gui.help_sheet import swap
 from app.gui.layout import STEPS
 from app.gui.panel import Panel
 from app.gui.widgets.placing import in_the_middle
@@ -67,7 +68,7 @@ class Preferences(Panel):
         dpg.set_value("prefer_restart", RESTART)
 
     def _fly(self, swapped: bool) -> None:
-        self.desk.remember(fly_swapped=swapped)
+        swap(self.desk, swapped)
 
     def _keys(self) -> None:
         self._show(False)
