@@ -64,6 +64,8 @@ def _shot_of(clip: Dataset, view: View) -> int | None:
 
 
 def ray_report(subject: Subject, pixel: tuple[int, int], depths: tuple[float, float]) -> RayReport:
+    """The weights along the ray of a pixel (x, y), between the nearest and the farthest depth, scene units. InputError
+    for a pixel outside of the picture."""
     try:
         ray = ray_distribution(subject.scene, subject.view, pixel)
     except ValueError as problem:
