@@ -78,7 +78,8 @@ def resize(app: App) -> None:
 
 
 def in_use(app: App, what: str, seconds: float, use: Any) -> Row:
-    """A row while a person does something."""
+    """A row while a person does something; what comes before, and wakes the window, is left out."""
+    use(app)
     app.ask("times", forget=True)
     began, step = time.monotonic(), app.state()["step"]
     while time.monotonic() - began < seconds:
@@ -149,7 +150,8 @@ def without_window(run: Path, seconds: float) -> Row:
         "from training.run import Run\n"
         "keep_freed_memory()\n"
         "run = Run.open(Path(sys.argv[1]))\n"
-        "for _ in range(30): run.step()\n"
+        "for k in run.dataset.indices('train'): run.dataset.read(k)\n"
+        "for _ in range(100): run.step()\n"
         "began, done = time.monotonic(), 0\n"
         "while time.monotonic() - began < float(sys.argv[2]):\n"
         "    run.step(); done += 1\n"

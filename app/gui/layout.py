@@ -3,6 +3,7 @@ them, the status below; and the size, the place and the skin of the window itsel
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import dearpygui.dearpygui as dpg
@@ -21,6 +22,10 @@ GRIP = 6
 """Width of the divider, pixels."""
 TEXT_TYPES = tuple(f"mvAppItemType::mv{kind}" for kind in ("InputText", "InputInt", "InputFloat", "InputDouble",
                                                           "InputIntMulti", "InputFloatMulti"))  # fmt: skip
+HOLDERS = tuple(f"mvAppItemType::mv{kind}" for kind in ("Group", "Table", "TableRow", "TableCell", "CollapsingHeader",
+                                                        "TreeNode", "FilterSet"))  # fmt: skip
+LOOK_AGAIN = 1.0
+"""Seconds after which what has the focus is looked into again."""
 STEPS = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 """Sizes of text and widgets that can be chosen."""
 
@@ -32,7 +37,9 @@ class Layout:
         self.desk, self._viewport, self._timeline = desk, viewport, timeline
         self._titles: list[str] = []
         self._fitted: object = None
-        self._dragging = False
+        self._focused: int | str = 0
+        self._looked_at = 0.0
+        self._fields: list[int | str] = []
         desk.show_tab = self.show_tab
 
     def create_viewport(self, size: tuple[int, int] | None) -> None:
@@ -124,9 +131,17 @@ class Layout:
         dpg.set_value("tabs", f"tab {title}")
 
     def typing(self) -> bool:
-        """Whether keys belong to a text field."""
-        item = dpg.get_focused_item()
-        return bool(item) and dpg.does_item_exist(item) and _typed_into(item)
+        """Whether keys belong to a text field; asked in every frame."""
+        item, now = dpg.get_focused_item(), time.monotonic()
+        if item != self._focused or now - self._looked_at > LOOK_AGAIN:
+            self._focused, self._looked_at = item, now
+            self._fields = _fields_in(item) if item and dpg.does_item_exist(item) else []
+        # Enter and Escape end it in the frame in which they are pressed
+        return any(
+            dpg.is_item_active(field) or dpg.is_item_deactivated(field)
+            for field in self._fields
+            if dpg.does_item_exist(field)
+        )
 
     def remember(self) -> None:
         """Keep what the person has arranged."""
@@ -162,9 +177,12 @@ class Layout:
         self.desk.say(f"Text and widgets have {100 * scale:.0f} % when the window is opened again")
 
 
-def _typed_into(item: int | str) -> bool:
-    """Whether this text field is being typed into, or one that is in it: a group has the focus of what it holds."""
-    if dpg.get_item_type(item) in TEXT_TYPES:
-        # Enter and Escape end it in the frame in which they are pressed
-        return bool(dpg.is_item_active(item) or dpg.is_item_deactivated(item))
-    return any(_typed_into(child) for child in dpg.get_item_children(item, 1))
+def _fields_in(item: int | str) -> list[int | str]:
+    """The text fields that have the focus where an item has it: a group has the focus of what it holds. Windows in it
+    have one of their own."""
+    kind = dpg.get_item_type(item)
+    if kind in TEXT_TYPES:
+        return [item]
+    if kind not in HOLDERS:
+        return []
+    return [field for child in dpg.get_item_children(item, 1) for field in _fields_in(child)]

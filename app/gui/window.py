@@ -193,8 +193,6 @@ class Window:
             for event in self._engine.drain(EVENTS_PER_FRAME):
                 self._handle(event)
         self._take_drawings()
-        if self._held:
-            self.desk.typing = self._layout.typing()
         for job in dpg.get_callback_queue() or ():
             self._guard(lambda j=job: dpg.run_callbacks([j]))  # type: ignore[misc]
         self._typing = self._layout.typing()
