@@ -44,6 +44,7 @@ class RayPanel(Panel):
         self._time, self._row = TimeSection(desk, self._files), RowSection(desk, self._files)
         self._pins = PinSection(desk, self._board, self._go, self._files)
         self._stale, self._seen, self._shown_at = False, -1, 0.0
+        self._unshown = False  # what has changed is shown once the panel is in front
         self._running, self._step = False, 0
         self._history_asked, self._history_due = 0.0, float("inf")
         desk.history.track("pins", lambda: self._board.pins, self._board.set)
@@ -56,9 +57,10 @@ class RayPanel(Panel):
             ("pins", "Pinned rays", self._pins.build),
             ("row", "A row of rays from above", self._row.build),
         )
-        for name, label, build in sections:
-            with dpg.collapsing_header(label=label, default_open=True, tag=f"section {name}"):
-                build()
+        with dpg.group(tag="rays_panel"):
+            for name, label, build in sections:
+                with dpg.collapsing_header(label=label, default_open=True, tag=f"section {name}"):
+                    build()
 
     # ------------------------------------------------------------------------------------ what happened
 
@@ -140,12 +142,17 @@ class RayPanel(Panel):
         self._ray.tick()
         self._read_again(now)
         if (self._stale or self._board.version != self._seen) and now - self._shown_at >= RENEW:
-            self._stale, self._seen, self._shown_at = False, self._board.version, now
-            self._pins.show()
+            self._stale, self._seen, self._shown_at, self._unshown = False, self._board.version, now, True
             self._mark()
-            if self.reading is not None and self._axis is not None:
-                of_checkpoint = self._pick is not None and self._pick.step is not None
-                self._ray.show(self.reading, self._axis, of_checkpoint)
+        if self._unshown and dpg.is_item_visible("rays_panel"):
+            self._unshown = False
+            self._show()
+
+    def _show(self) -> None:
+        self._pins.show()
+        if self.reading is not None and self._axis is not None:
+            of_checkpoint = self._pick is not None and self._pick.step is not None
+            self._ray.show(self.reading, self._axis, of_checkpoint)
 
     def _clicked(self, pressed: Pressed) -> None:
         look, pixel, note = pressed.look, pressed.pixel, ""

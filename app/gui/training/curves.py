@@ -117,8 +117,8 @@ class TrainingCurves:
         self._dirty = True
 
     def tick(self, now: float) -> None:
-        """Bring the plots up to date."""
-        if self._dirty and now - self._drawn_at >= EVERY:
+        """Bring the plots up to date, while they are seen."""
+        if self._dirty and now - self._drawn_at >= EVERY and dpg.is_item_visible("curves_area"):
             self._dirty, self._drawn_at = False, now
             self._draw()
         self._read()
