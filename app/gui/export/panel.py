@@ -281,11 +281,12 @@ class ExportPanel(Panel):
         return {"screenshot": self._screenshot.take}
 
     def catches(self, chord: str) -> bool:
-        """Escape leaves everything as it is."""
-        if chord != "Escape" or not self._question.open:
+        """While the question is there, keys are for it; Escape leaves everything as it is."""
+        if not self._question.open:
             return False
-        self._question.cancel()
-        return True
+        if chord == "Escape":
+            self._question.cancel()
+        return chord != "Ctrl+Q"
 
     def state(self) -> dict[str, Any]:
         """What tests ask."""
