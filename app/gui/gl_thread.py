@@ -172,6 +172,8 @@ class _Splatter:
 
     def draw(self, looks: dict[Side, Look | None], scene: Scene | None) -> dict[Side, tuple[Look, Frame]]:
         """What changed by new looks or a new scene."""
+        if scene is not None and scene.gaussians is None:
+            self._looks.clear()  # they were looks at the scene that is gone
         for side, look in looks.items():
             if look is None:
                 self._looks.pop(side, None)
