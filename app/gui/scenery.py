@@ -12,6 +12,7 @@ from app import protocol as p
 from app.gui.stage import Stage
 from renderer.camera import Camera
 from renderer.picture import RGB, Lines, Thumbnail, joined
+from training.data.dataset import Shot
 
 FRUSTUM_SHARE = 0.06
 """Depth of a frustum as a share of the clip's typical depth."""
@@ -27,7 +28,15 @@ def scenery(stage: Stage) -> Lines | None:
     o = stage.opened
     if o is None:
         return None
-    parts = [lines for lines in stage.drawn.values() if lines is not None]
+    shown = (stage.cameras_shown, stage.ways_shown, stage.box_shown, stage.axes_shown)
+    if stage.clip_lines is None or stage.clip_lines[0] is not o or stage.clip_lines[1] != shown:
+        stage.clip_lines = (o, shown, joined(_of_clip(stage, o)))
+    parts = [lines for lines in (*stage.drawn.values(), stage.clip_lines[2]) if lines is not None]
+    return joined(parts) if any(len(part.segments) for part in parts) else None
+
+
+def _of_clip(stage: Stage, o: p.Opened) -> list[Lines]:
+    parts = []
     size = typical_depth(o) * FRUSTUM_SHARE
     if stage.cameras_shown:
         shots = distinct_shots(o)
@@ -41,25 +50,25 @@ def scenery(stage: Stage) -> Lines | None:
         parts.append(box(o.box, BOX))
     if stage.axes_shown:
         parts.append(axes(np.array(o.center, float), 4 * size))
-    return joined(parts) if parts else None
+    return parts
 
 
 def thumbnails(stage: Stage) -> tuple[Thumbnail, ...]:
     """The small pictures on the image planes of the cameras, where they are shown."""
-    o = stage.opened
+    o, images = stage.opened, stage.thumbnails
     if o is None or not stage.cameras_shown:
         return ()
-    size = typical_depth(o) * FRUSTUM_SHARE
-    return tuple(
-        Thumbnail(corners(o.shots[index].camera, size).astype(np.float32), image)
-        for index, image in stage.thumbnails.items()
-        if index < len(o.shots)
-    )
+    if stage.placed is None or stage.placed[0] is not o or stage.placed[1] is not images:
+        size = typical_depth(o) * FRUSTUM_SHARE
+        found = ((o.shots[index].camera, image) for index, image in images.items() if index < len(o.shots))
+        made = tuple(Thumbnail(corners(camera, size).astype(np.float32), image) for camera, image in found)
+        stage.placed = (o, images, made)
+    return stage.placed[2]
 
 
-def distinct_shots(opened: p.Opened) -> list:
+def distinct_shots(opened: p.Opened) -> list[Shot]:
     """One shot of every place that a camera was in, in the order of the clip."""
-    seen: dict[tuple[str, Camera], object] = {}
+    seen: dict[tuple[str, Camera], Shot] = {}
     for shot in opened.shots:
         seen.setdefault((shot.camera_name, shot.camera), shot)
     return list(seen.values())

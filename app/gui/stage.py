@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from app.gui.gl_thread import Drawing
 from app.gui.navigation import Viewpoint
 from app.looks import DISTORTION, MODES, Display, Split
 from renderer.camera import Camera
-from renderer.picture import Lines
+from renderer.picture import Lines, Thumbnail
 from renderer.tracks import Track
 from renderer.view import Frame, View
 
@@ -77,6 +77,11 @@ class Stage:
         self.frames: dict[p.Side, Frame] = {}
         self.shown: Drawing | None = None
         self.thumbnails: dict[int, NDArray[np.uint8]] = {}
+        self.clip_lines: tuple[p.Opened, tuple[bool, ...], Lines] | None = None
+        """What the clip's cameras, box and axes were made into last, and of what (:mod:`app.gui.scenery`): of some
+        hundred cameras that takes longer than a frame of the window."""
+        self.placed: tuple[p.Opened, Mapping[int, NDArray[np.uint8]], tuple[Thumbnail, ...]] | None = None
+        """The same for the thumbnails."""
         self.moved_at = 0.0
         self.version = 0
         self.rates = ""
