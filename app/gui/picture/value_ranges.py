@@ -10,8 +10,8 @@ from renderer.picture import Mode
 from renderer.view import Frame
 
 Range = tuple[float, float]
-MOST = 4000
-"""Pixels that are looked at."""
+MOST = 16_000
+"""Pixels that are looked at, about; they lie on a grid."""
 SEEN = 0.5
 """Least opacity of a pixel whose depth counts."""
 
@@ -38,15 +38,20 @@ class ValueRanges:
         if self.held and (side, mode) in self._ranges:
             return
         if mode == Mode.DEPTH:
-            depth = frame.expected_depth()[frame.opacity > SEEN]
+            opacity = _some(frame.opacity)
+            seen = opacity > SEEN
+            depth = _some(frame.depth)[seen] / opacity[seen]
             if depth.size > 16:
-                low, high = np.percentile(_some(depth), (2, 98))
+                low, high = np.percentile(depth, (2, 98))
                 self._ranges[side, mode] = (float(low), float(max(high, low + 1e-6)))
         elif mode == Mode.OVERLAY and frame.overlay is not None and frame.view.overlay == display.overlay:
-            known = _some(frame.overlay[np.isfinite(frame.overlay)])
+            overlay = _some(frame.overlay)
+            known = overlay[np.isfinite(overlay)]
             top = max(float(np.percentile(known, 99.5)), 1e-6) if known.size else 1.0
             self._ranges[side, mode] = (0.0, 1.0 if display.overlay == "dynamic" else top)
 
 
 def _some(values: np.ndarray) -> np.ndarray:
-    return values[:: max(1, values.size // MOST)]
+    """Of (H, W), those of a grid."""
+    every = max(1, int((values.size / MOST) ** 0.5))
+    return values[::every, ::every]
