@@ -44,6 +44,7 @@ class PathPanel(Panel):
         self._path_shown = True
         self._aimed: object = None
         self._mirrored: object = None
+        self._looked: object = None  # on what it depends how the path is drawn
         self._drawn: object = None
 
     # ------------------------------------------------------------------------------------------- widgets
@@ -206,7 +207,7 @@ class PathPanel(Panel):
         """The scene was closed: forget it."""
         self._editor.forget()
         self._player.forget()
-        self._aimed = self._drawn = None
+        self._aimed = self._looked = self._drawn = None
         dpg.set_value("path_follow", False)
 
     def tick(self, now: float) -> None:
@@ -258,8 +259,13 @@ class PathPanel(Panel):
         """The path among the lines in the scene."""
         stage, editor = self.desk.stage, self._editor
         o, view, track = stage.opened, stage.viewpoint, editor.track
+        there = self._path_shown and bool(track.keyframes) and not self._player.riding
+        looked = (there, editor.version, view)
+        if looked == self._looked:
+            return
+        self._looked = looked
         wanted: object = None
-        if o is not None and view is not None and self._path_shown and track.keyframes and not self._player.riding:
+        if o is not None and view is not None and there:
             size = FRUSTUM_SHARE * typical_depth(o)
             hidden = at_eye(track, editor.selected, size, view.camera.center)
             wanted = (editor.version, size, hidden)
