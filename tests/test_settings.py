@@ -11,7 +11,7 @@ import pytest
 from app.settings import READERS, RECENT, Settings, load_settings, save_settings, with_recent, without_recent
 
 FULL = Settings(
-    theme="light", scale=1.5, window=(-5, 7, 1300, 800), side=420, side_shown=False, tab="Rays",
+    theme="light", scale=1.5, window=(-5, 7, 1300, 800), side=431, side_shown=False, tab="Rays",
     keys={"time.play": "P"}, fly_swapped=True, recent=("demo", "/a b/ü"), export={"fps": 30, "mode": "color"},
     loop_mode="ping-pong", speed=0.5,
 )  # fmt: skip
