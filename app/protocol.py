@@ -191,7 +191,7 @@ Command = (
 class Opened:
     """A scene is ready to be looked at. ``home``: the camera to start from. ``center``: (3,) what to orbit around.
     ``depths``: nearest and farthest of the scene from its cameras, scene units. ``box``: (2, 3) corners of where it
-    mostly is. ``virtual_cameras``: of the generated views that are learned from, ``generated_times`` (T,) when.
+    mostly is. ``virtual_cameras``: of the generated views that are learned from.
     ``has_distortion``: whether a field bends the scene for them, so that views may ask for "distortion/HEAD".
     ``checkpoints``: steps of those on disk."""
 
@@ -212,7 +212,6 @@ class Opened:
     model: Literal["gaussians", "field"]
     checkpoints: tuple[int, ...] = ()
     virtual_cameras: tuple[Camera, ...] = field(default=(), repr=False)
-    generated_times: tuple[float, ...] = field(default=(), repr=False)
     has_distortion: bool = False
 
 

@@ -100,7 +100,7 @@ class Session:
         self._stamps: deque[float] = deque(maxlen=RATE_WINDOW)
         self._served: deque[float] = deque(maxlen=RATE_WINDOW)
         self._serving = 0.0
-        self._stepped = False
+        self._stepped, self._ending = False, False
         self._cameras_at, self._cameras_moved = 0.0, False
         self._progress_at = 0.0
         self._milestones = planned(run)
@@ -123,6 +123,7 @@ class Session:
 
     def end(self) -> None:
         """Stop long jobs and keep what was learned."""
+        self._ending = True
         for key in list(self._jobs):
             self._drop(key)
         if self._run.begun and self._run.trainer.done > self._saved_at:
@@ -179,6 +180,7 @@ class Session:
     def _export(self, command: p.Export) -> None:
         if "export" in self._jobs:
             self._emit(p.Warned("Something is being exported already; cancel it or wait for its end"))
+            self._emit(p.ExportProgress(0, 1, command.plan.path, cancelled=True))
             return
         job = exported(self._run, self._painter, command.plan)
         self._jobs["export"] = Job(job, "The export failed", for_window=False)
@@ -186,10 +188,9 @@ class Session:
     def _drop(self, key: str) -> None:
         """End a job early; an export says so, for its files are gone."""
         job = self._jobs.pop(key, None)
-        if job is None:
-            return
-        job.pieces.close()  # type: ignore[attr-defined]
-        if key == "export":
+        if job is not None:
+            job.pieces.close()  # type: ignore[attr-defined]
+        if key == "export" and (job is not None or not self._ending):
             self._emit(p.ExportProgress(0, 1, cancelled=True))
 
     # ---------------------------------------------------------------------------------------- training
@@ -212,7 +213,7 @@ class Session:
         if self._until is None:
             return
         self._until = None
-        self._show_all()
+        self._guard(self._show_all, "The scene could not be shown")
         self._emit(p.Paused(self._run.trainer.done))
 
     def _guard_training(self) -> None:
@@ -246,7 +247,7 @@ class Session:
         self._serving += time.monotonic() - began
         if reached:
             self._until = None
-            self._show_all()
+            self._guard(self._show_all, "The scene could not be shown")
             self._emit(p.Finished(trainer.done) if trainer.finished else p.Paused(trainer.done))
 
     def _report(self, loss: float, psnr: float, size: int) -> None:
@@ -423,7 +424,6 @@ def opened_event(run: Run) -> p.Opened:
         model="gaussians" if isinstance(scene, Gaussians) else "field",
         checkpoints=tuple(checkpoint_steps(run.folder)),
         virtual_cameras=tuple(generated.cameras) if generated else (),
-        generated_times=tuple(sorted({f.time for f in generated.frames})) if generated else (),
         has_distortion=trainer.generated is not None and trainer.generated.field is not None,
     )
 

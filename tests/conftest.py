@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,14 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(variable, str(max(1, (os.cpu_count() or 1) // WORKERS)))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Load Triton before Mesa in a process that will use OpenGL: its LLVM must come first, or a later optimiser ends the
+    process (app/gui/main.py does the same)."""
+    if item.get_closest_marker("gl") is not None:
+        importlib.import_module("torch._dynamo")
+
 
 DATA = Path(os.environ.get("DYNVIEW_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -20,7 +20,7 @@ KEYS = (
     "braceright",
     "h", "f", "w", "a", "s", "d", "q", "e", "1", "2", "3", "4", "5", "6", "7", "8", "9", "g", "v", "c", "p", "r", "t",
     "k", "Return", "Delete", "ctrl+z", "ctrl+y", "ctrl+shift+z", "Tab", "F1", "question", "l", "x", "Escape", "ctrl+c",
-    "ctrl+v", "ctrl+s", "shift+t", "shift+space", "F10", "ctrl+e",
+    "ctrl+v", "ctrl+s", "shift+t", "shift+space", "ctrl+e",
 )  # fmt: skip
 SMALL = ("demo", "--data.megapixels", "0.01", "--data.frame-step", "6", "--scene.points", "1500", "--steps", "100000",
          "--densify.max-gaussians", "3000")  # fmt: skip

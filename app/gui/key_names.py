@@ -53,12 +53,18 @@ def key_name(number: int) -> str | None:
 def chord_of(number: int) -> str | None:
     """The chord of a key that went down, with the modifiers that are down now; None where the key has no name."""
     name = key_name(number)
-    return None if name is None else chord(name, *(any(map(dpg.is_key_down, pair)) for pair in MODIFIER_NUMBERS))
+    return None if name is None else chord(name, *held())
 
 
 def is_down(name: str) -> bool:
     """Whether a key is held, whatever modifiers are."""
     return any(map(dpg.is_key_down, NUMBERS[name]))
+
+
+def held() -> tuple[bool, bool, bool]:
+    """Whether Ctrl, Shift and Alt are down."""
+    ctrl, shift, alt = (any(map(dpg.is_key_down, pair)) for pair in MODIFIER_NUMBERS)
+    return ctrl, shift, alt
 
 
 MODIFIER_NUMBERS = (

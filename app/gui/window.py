@@ -45,8 +45,6 @@ from renderer.gl.context import best_context
 EVENTS_PER_FRAME = 100
 WHILE_TYPING = ("Ctrl+S", *(f"F{k}" for k in range(1, 13)))
 """Chords that are no part of a text."""
-WHILE_TYPING = ("Ctrl+S", *(f"F{k}" for k in range(1, 13)))
-"""Chords that are no part of a text."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +123,7 @@ class Window:
             self._engine.close(120.0)
         self._layout.remember()
         self.desk.worker.close(30.0)
+        self.desk.dialogs.close()
         self._gl.stop()
         dpg.destroy_context()
 
@@ -262,7 +261,7 @@ class Window:
             self.desk.busy.clear()
             self._gl.publish(Scene(None))
             for panel in self._panels:
-                panel.closed()
+                self._guard(panel.closed)
         if self._engine is None and self._next is not None and not self._ending:
             self._source, self._next = self._next, None
             self._engine = Engine(self._source.name, self._source.config, self._source.out, polite=True)
@@ -319,9 +318,7 @@ class Window:
         return {
             "edit.undo": lambda: says("Undo", history.undo()),
             "edit.redo": lambda: says("Redo", history.redo()),
-            "file.close": self.close_scene,
             "file.save": lambda: self.desk.send(p.Save()),
-            "app.quit": self._closing.ask,
             **self._layout.actions(),
         }
 

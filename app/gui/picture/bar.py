@@ -118,6 +118,8 @@ class ViewportBar:
         dpg.configure_item("split", items=splits)
         self.saved(event.checkpoints)
         self.ranges.clear()
+        if self._stage.cameras_shown:
+            self.desk.send(p.ShowCameras())
 
     def saved(self, checkpoints: tuple[int, ...]) -> None:
         """These checkpoints are on disk."""

@@ -16,7 +16,7 @@ import numpy as np
 from app import protocol as p
 from app.gui.desk import Desk
 from app.gui.gl_thread import Drawing, GlThread
-from app.gui.key_names import is_down
+from app.gui.key_names import held, is_down
 from app.gui.native import Native
 from app.gui.pace import summary
 from app.gui.panel import Panel
@@ -42,7 +42,7 @@ GRIP = 7
 TURN = 0.008
 """Radians per pixel of an orbit drag."""
 FAST, LEISURELY = 4.0, 0.25
-BAR, SPEED = 30, 0.5
+SPEED = 0.5
 RUBBER = (1.0, 0.76, 0.25)
 Place = tuple[float, float]
 Drag = Literal["orbit", "pan", "line", "divider"]
@@ -69,8 +69,6 @@ class Viewport(Panel):
         self._times: deque[float] = deque(maxlen=120)
         self._awaited: deque[tuple[View, float]] = deque(maxlen=64)
         self._latencies: deque[float] = deque(maxlen=2000)
-        self._picture: Picture | None = None
-        self.last: Drawing | None = None
 
     # ------------------------------------------------------------------------------------------ widgets
 
@@ -124,7 +122,7 @@ class Viewport(Panel):
     def closed(self) -> None:
         """The scene was closed: forget it."""
         self._asked, self._shown, self._here = {}, {}, set()
-        self._published, self._picture, self._version = False, None, -1
+        self._published, self._version = False, -1
         self._bar.ranges.clear()
         self._canvas.clear()
 
@@ -145,7 +143,7 @@ class Viewport(Panel):
         if (w, h) != self._size:
             return  # drawn for a size that the panel no longer has
         self._canvas.show(drawing.rgba)
-        self.last = self._stage.shown = drawing
+        self._stage.shown = drawing
         now = time.monotonic()
         self._times.append(now)
         for place, (view, asked_at) in enumerate(self._awaited):
@@ -248,7 +246,7 @@ class Viewport(Panel):
         left = self._pane("left")
         if left is None:
             return
-        self._picture = Picture(
+        picture = Picture(
             left, *self._size,
             right=self._pane("right"),
             divider=self._stage.split.divider,
@@ -258,7 +256,7 @@ class Viewport(Panel):
             thumbnails=thumbnails(self._stage),
             backdrop=self.desk.skin.share("backdrop"),
         )  # fmt: skip
-        self._gl.show(self._picture)
+        self._gl.show(picture)
 
     def _marks(self, side: p.Side) -> tuple[Mark, ...]:
         """Where the picked points are in a shown frame: the pixel itself, or its point in space once the view moved."""
@@ -344,7 +342,7 @@ class Viewport(Panel):
             place = self.place_at(*self._start)
             if place is not None:
                 side, (column, row) = place
-                shift = dpg.is_key_down(dpg.mvKey_LShift) or dpg.is_key_down(dpg.mvKey_RShift)
+                _, shift, _ = held()
                 self._stage.clicks.append(
                     Pressed(self._shown[side], (math.floor(column), math.floor(row)), bool(shift))
                 )
@@ -370,19 +368,17 @@ class Viewport(Panel):
     def _fly(self) -> None:
         viewpoint, keys = self._stage.viewpoint, self.desk.keys
         seconds, self._flown_at = time.monotonic() - self._flown_at, time.monotonic()
-        control = dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl)
+        control, shift, alt = held()
         if viewpoint is None or control or not dpg.is_item_hovered("picture"):
             return
-        held = [
+        down = [
             any(is_down(key) for key in keys.keys_of(f"fly.{way}"))
             for way in ("right", "left", "up", "down", "forward", "back")
         ]
-        if any(held):
-            shift = dpg.is_key_down(dpg.mvKey_LShift) or dpg.is_key_down(dpg.mvKey_RShift)
-            alt = dpg.is_key_down(dpg.mvKey_LAlt) or dpg.is_key_down(dpg.mvKey_RAlt)
+        if any(down):
             factor = FAST if shift else LEISURELY if alt else 1.0
             speed = SPEED * viewpoint.distance * min(seconds, 0.1) * factor
-            right, up, forward = ((held[k] - held[k + 1]) * speed for k in (0, 2, 4))
+            right, up, forward = ((down[k] - down[k + 1]) * speed for k in (0, 2, 4))
             self._stage.flown_by = ""
             self._stage.move(viewpoint.flown(right, up, forward))
 
@@ -409,9 +405,9 @@ class Viewport(Panel):
         }
 
     def _focus(self) -> None:
-        points = [spot.point for spots in self._stage.spots.values() for spot in spots if spot.point is not None]
-        if points:
-            self._stage.focus(points[-1])
+        point = self._stage.picked_point
+        if point is not None:
+            self._stage.focus(point)
         else:
             self.desk.say("Click a pixel first; then F turns around what it shows")
 
