@@ -16,8 +16,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Load Triton before Mesa in a process that will use OpenGL: its LLVM must come first, or a later optimiser ends the
-    process (app/gui/main.py does the same)."""
+    """Load Triton before Mesa in a process that will use OpenGL: its LLVM must come first, or a later optimiser ends
+    the process (app/gui/main.py does the same)."""
     if item.get_closest_marker("gl") is not None:
         importlib.import_module("torch._dynamo")
 
