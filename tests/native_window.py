@@ -338,8 +338,15 @@ def keys() -> Any:
     """What the window says of keys that are really pressed, with their modifiers, and of the mouse."""
     opened()
     heard: list[str | None] = []
+    down: set[int] = set()
+
+    def press(sender: int, number: int) -> None:
+        heard.append(chord_of(number, down))
+        down.add(number)
+
     with dpg.handler_registry():
-        dpg.add_key_press_handler(callback=lambda sender, number: heard.append(chord_of(number)))
+        dpg.add_key_press_handler(callback=press)
+        dpg.add_key_release_handler(callback=lambda sender, number: down.discard(number))
     frames()
     pressed = {}
 

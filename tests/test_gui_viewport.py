@@ -200,9 +200,9 @@ def test_a_checkpoint_is_compared_with_the_scene_as_it_is(app: App, tmp_path: Pa
 
 def test_cameras_are_drawn_into_the_scene_with_what_they_saw(app: App, tmp_path: Path) -> None:
     app.mouse("mousemove", *app.place("picture"))
-    for _ in range(4):
+    for _ in range(5):
         app.mouse("click", 5)  # back, until they are in view
-    app.drag("picture", (150, 40))
+    app.drag("picture", (52, 20))
     app.until(lambda s: s["settled"])
     before = picture(app, tmp_path)
     app.key("c")

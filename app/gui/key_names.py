@@ -5,7 +5,7 @@ Its key handlers also report mouse buttons, the wheel and the modifiers themselv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import dearpygui.dearpygui as dpg
 
@@ -50,10 +50,13 @@ def key_name(number: int) -> str | None:
     return NAMES.get(number)
 
 
-def chord_of(number: int) -> str | None:
-    """The chord of a key that went down, with the modifiers that are down now; None where the key has no name."""
+def chord_of(number: int, down: Container[int]) -> str | None:
+    """The chord of a key that went down while the keys ``down`` were; None where the key has no name.
+
+    By the time a handler is called all of them may be up again.
+    """
     name = key_name(number)
-    return None if name is None else chord(name, *held())
+    return None if name is None else chord(name, *(any(n in down for n in pair) for pair in MODIFIER_NUMBERS))
 
 
 def is_down(name: str) -> bool:

@@ -77,6 +77,7 @@ class Layout:
                             dpg.tab(label=panel.title, tag=f"tab {panel.title}"),
                             dpg.child_window(tag=f"body {panel.title}", border=False, always_use_window_padding=True),
                         ):
+                            skin.padded(f"body {panel.title}")
                             panel.build()
         with dpg.group(horizontal=True, tag="status_row"):
             status.build()

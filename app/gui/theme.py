@@ -107,6 +107,10 @@ class Skin:
         """Take the padding from a child window."""
         dpg.bind_item_theme(container, self._role("flush", self._flush_role, ""))
 
+    def padded(self, container: Item) -> None:
+        """Give a child window room at its edges."""
+        dpg.bind_item_theme(container, self._role("padded", self._padded_role, ""))
+
     def card(self, window: Item) -> None:
         """Set a window that lies over others off from them and from the buttons on it."""
         dpg.bind_item_theme(window, self._role("card", self._card_role, ""))
@@ -154,6 +158,10 @@ class Skin:
                 dpg.add_theme_style(dpg.mvPlotStyleVar_LineWeight, float(weight) * self.scale,
                                     category=dpg.mvThemeCat_Plots)  # fmt: skip
                 dpg.add_theme_style(dpg.mvPlotStyleVar_MarkerSize, 3 * self.scale, category=dpg.mvThemeCat_Plots)
+
+    def _padded_role(self, _: str) -> None:
+        with dpg.theme_component(dpg.mvChildWindow):
+            dpg.add_theme_style(dpg.mvStyleVar_WindowPadding, 8 * self.scale, 6 * self.scale)
 
     def _flush_role(self, _: str) -> None:
         with dpg.theme_component(dpg.mvChildWindow):

@@ -43,6 +43,8 @@ from renderer.errors import InputError
 from renderer.gl.context import best_context
 
 EVENTS_PER_FRAME = 100
+HEARD_OF = 0.5
+"""Seconds for which a key that went down is taken to be down."""
 WHILE_TYPING = ("Ctrl+S", *(f"F{k}" for k in range(1, 13)))
 """Chords that are no part of a text."""
 
@@ -96,7 +98,7 @@ class Window:
         self._events: dict[str, int] = {}
         self._actions: dict[str, Callable[[], object]] = {}
         self._pace, self._pointer = Pace(self._native), [0.0, 0.0]
-        self._held: set[int] = set()
+        self._held: dict[int, float] = {}  # keys that are down, and when they were last said to be
         self._typing = False  # before the last frame, which may have ended it
 
     # --------------------------------------------------------------------------------------- life
@@ -143,7 +145,7 @@ class Window:
             self._actions |= panel.actions()
         with dpg.handler_registry():
             dpg.add_key_press_handler(callback=self._pressed)
-            dpg.add_key_release_handler(callback=lambda s, number: self._held.discard(number))
+            dpg.add_key_release_handler(callback=lambda s, number: self._held.pop(number, None))
         dpg.set_exit_callback(lambda: self._closing.ask())
 
     def _control(self) -> Control | None:
@@ -297,10 +299,10 @@ class Window:
 
     def _pressed(self, sender: int, number: int) -> None:
         self._pace.touch()
-        chord = chord_of(number)
+        chord = chord_of(number, self._down())
         self.desk.typing = self._typing or self._layout.typing()
         again = number in self._held
-        self._held.add(number)
+        self._held[number] = time.monotonic()
         if chord is None or any(panel.catches(chord) for panel in self._panels):
             return
         if self.desk.typing and chord not in WHILE_TYPING:
@@ -308,6 +310,12 @@ class Window:
         action = self.desk.keys.action_for(chord)
         if action is not None and not action.held and (action.repeats or not again):
             self.run_action(action.name)
+
+    def _down(self) -> set[int]:
+        """Keys that are down; where nothing was heard of one for a while Dear PyGui is asked, for a release may be lost
+        with the focus."""
+        now = time.monotonic()
+        return {number for number, at in self._held.items() if now - at < HEARD_OF or dpg.is_key_down(number)}
 
     def _own_actions(self) -> Mapping[str, Callable[[], object]]:
         history = self.desk.history

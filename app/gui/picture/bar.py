@@ -134,7 +134,10 @@ class ViewportBar:
         stage = self._stage
         fov = 0 if stage.viewpoint is None else round(math.degrees(stage.viewpoint.camera.fov_y), 1)
         shown = (stage.cameras_shown, stage.box_shown, stage.axes_shown)
-        known = (self.ranges.of("left", stage.display.shown.mode), frame is not None and frame.overlay is None)
+        known = (
+            self.ranges.of("left", stage.display.shown.mode),
+            frame and (frame.view.overlay, frame.overlay is None),
+        )
         mirrored = (stage.display, stage.split, shown, fov, known, None if frame is None else frame.overlay_unit)
         if mirrored != self._mirrored:
             self._mirrored = mirrored
