@@ -190,7 +190,9 @@ def test_a_ray_is_compared_with_what_it_was(app: App) -> None:
     app.click("more pin 1")
     app.click(f"pin_step {step}")
     app.until(lambda s: len(s["pins"]) == 2)
+    app.frames(6)  # until the menu is closed, which takes the first click
     app.click("time", 0.6)
+    app.until(lambda s: s["time"] > 0.3 and s["settled"])
     app.click("more pin 1")
     app.click("pin_now")
     app.until(lambda s: len(s["pins"]) == 3)

@@ -3,8 +3,7 @@ them, the status below; and the size, the place and the skin of the window itsel
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import dearpygui.dearpygui as dpg
 
@@ -22,10 +21,11 @@ GRIP = 6
 """Width of the divider, pixels."""
 TEXT_TYPES = tuple(f"mvAppItemType::mv{kind}" for kind in ("InputText", "InputInt", "InputFloat", "InputDouble",
                                                           "InputIntMulti", "InputFloatMulti"))  # fmt: skip
-HOLDERS = tuple(f"mvAppItemType::mv{kind}" for kind in ("Group", "Table", "TableRow", "TableCell", "CollapsingHeader",
-                                                        "TreeNode", "FilterSet"))  # fmt: skip
-LOOK_AGAIN = 1.0
-"""Seconds after which what has the focus is looked into again."""
+TAB = "mvAppItemType::mvTab"
+CLOSED = tuple(f"mvAppItemType::mv{kind}" for kind in ("Plot", "Drawlist", "Button", "Text", "Image", "Combo"))
+"""Kinds of widgets that hold no text fields."""
+LOOKS = 3
+"""Frames in which a widget that has come into use is looked for among text fields."""
 STEPS = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 """Sizes of text and widgets that can be chosen."""
 
@@ -37,9 +37,10 @@ class Layout:
         self.desk, self._viewport, self._timeline = desk, viewport, timeline
         self._titles: list[str] = []
         self._fitted: object = None
+        self._native: Native | None = None
         self._focused: int | str = 0
-        self._looked_at = 0.0
-        self._fields: list[int | str] = []
+        self._looks = LOOKS
+        self._field: int | str | None = None
         desk.show_tab = self.show_tab
 
     def create_viewport(self, size: tuple[int, int] | None) -> None:
@@ -55,7 +56,7 @@ class Layout:
 
     def shown(self, native: Native) -> None:
         """The window is on the screen: take the screen's scale, where the person has not chosen one."""
-        chosen = self.desk.settings.scale
+        self._native, chosen = native, self.desk.settings.scale
         self.desk.skin.scale = chosen or native.content_scale() or 1.0
 
     def build(self, tabs: Sequence[Panel], start: Panel, status: Panel) -> None:
@@ -132,17 +133,32 @@ class Layout:
         dpg.set_value("tabs", f"tab {title}")
 
     def typing(self) -> bool:
-        """Whether keys belong to a text field; asked in every frame."""
-        item, now = dpg.get_focused_item(), time.monotonic()
-        if item != self._focused or now - self._looked_at > LOOK_AGAIN:
-            self._focused, self._looked_at = item, now
-            self._fields = _fields_in(item) if item and dpg.does_item_exist(item) else []
-        # Enter and Escape end it in the frame in which they are pressed
-        return any(
-            dpg.is_item_active(field) or dpg.is_item_deactivated(field)
-            for field in self._fields
-            if dpg.does_item_exist(field)
-        )
+        """Whether keys belong to a text field; asked in every frame, looked up when a widget comes into use."""
+        active = self._native.item_active() if self._native is not None else None
+        if active is False:
+            # Enter and Escape end it in the frame in which they are pressed
+            ended, self._field, self._looks = self._field, None, LOOKS
+            return ended is not None and dpg.does_item_exist(ended) and bool(dpg.is_item_deactivated(ended))
+        if self._field is not None and dpg.does_item_exist(self._field) and dpg.is_item_active(self._field):
+            return True
+        item = dpg.get_focused_item()
+        if item != self._focused or active is None:
+            self._focused, self._looks = item, LOOKS
+        if self._looks > 0 and item and dpg.does_item_exist(item):
+            self._looks -= 1  # the focus may come a frame later than the use
+            self._field = next((f for f in self._fields_in(item) if dpg.is_item_active(f)), None)
+        return self._field is not None
+
+    def _fields_in(self, item: int | str) -> Iterator[int | str]:
+        """Text fields in an item that has the focus: a container has that of what it holds."""
+        kind = dpg.get_item_type(item)
+        if kind in TEXT_TYPES:
+            yield item
+        elif kind == TAB and dpg.get_item_alias(item) != f"tab {self.tab}":
+            return
+        elif kind not in CLOSED:
+            for child in dpg.get_item_children(item, 1):
+                yield from self._fields_in(child)
 
     def remember(self) -> None:
         """Keep what the person has arranged."""
@@ -176,14 +192,3 @@ class Layout:
         scale = STEPS[min(max(nearest + by, 0), len(STEPS) - 1)]
         self.desk.remember(scale=scale)
         self.desk.say(f"Text and widgets have {100 * scale:.0f} % when the window is opened again")
-
-
-def _fields_in(item: int | str) -> list[int | str]:
-    """The text fields that have the focus where an item has it: a group has the focus of what it holds. Windows in it
-    have one of their own."""
-    kind = dpg.get_item_type(item)
-    if kind in TEXT_TYPES:
-        return [item]
-    if kind not in HOLDERS:
-        return []
-    return [field for child in dpg.get_item_children(item, 1) for field in _fields_in(child)]

@@ -29,6 +29,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "glfwWaitEventsTimeout": (None, (ctypes.c_double,)),
     "glfwPostEmptyEvent": (None, ()),
     "glfwRequestWindowAttention": (None, (POINTER,)),
+    "_ZN5ImGui15IsAnyItemActiveEv": (ctypes.c_bool, ()),
     "glfwGetProcAddress": (POINTER, (ctypes.c_char_p,)),
 }
 
@@ -124,6 +125,11 @@ class Native:
         find = self._functions.get("glfwGetProcAddress")
         address = find(name.encode()) if self.available and find else None
         return ctypes.CFUNCTYPE(result, *arguments)(address) if address else None
+
+    def item_active(self) -> bool | None:
+        """Whether any widget is being used, a text field among them; None where that is not known."""
+        active = self._functions.get("_ZN5ImGui15IsAnyItemActiveEv")
+        return None if active is None or not self._was_shown else bool(active())
 
     def _attribute(self, which: int) -> int | None:
         window, attribute = self._window(), self._functions.get("glfwGetWindowAttrib")

@@ -10,8 +10,9 @@ from app.gui.theme import Skin
 from app.gui.timeline.strip import Frames
 
 COLORS = {"frame": "text", "energy": "grey", "error": "orange", "marks": "muted"}
-WIDTH, HEIGHT, GAP = 300, 104, 6
-"""Before it was shown for the first time; from the strip. Pixels at 96 dpi."""
+WIDTH, HEIGHT, GAP = 300, 180, 6
+"""Before it was shown for the first time, rather too large: where it lies over the strip, it takes a click from it; from
+the strip. Pixels at 96 dpi."""
 
 
 def share(value: float) -> str:
