@@ -10,9 +10,10 @@ from app.gui.theme import Skin
 from app.gui.timeline.strip import Frames
 
 COLORS = {"frame": "text", "energy": "grey", "error": "orange", "marks": "muted"}
-WIDTH, HEIGHT, GAP = 300, 180, 6
-"""Before it was shown for the first time, rather too large: where it lies over the strip, it takes a click from it; from
-the strip. Pixels at 96 dpi."""
+WIDTH, HEIGHT, GAP = 300, 140, 6
+"""Before its size is known; from the strip. Pixels at 96 dpi."""
+AWAY = (-4000, -4000)
+"""Where it is while it has nothing to say: a window that appears takes the first click from what is below."""
 
 
 def share(value: float) -> str:
@@ -29,7 +30,7 @@ class FrameTip:
 
     def build(self) -> None:
         """Make it; not inside of another window."""
-        with dpg.window(tag="time_tip", show=False, no_title_bar=True, no_resize=True, no_move=True, autosize=True,
+        with dpg.window(tag="time_tip", pos=AWAY, no_title_bar=True, no_resize=True, no_move=True, autosize=True,
                         no_scrollbar=True, no_saved_settings=True, no_focus_on_appearing=True, min_size=(8, 8),
                         no_open_over_existing_popup=False):  # fmt: skip
             for name, color in COLORS.items():
@@ -46,7 +47,7 @@ class FrameTip:
         if now == self._shown:
             return
         self._shown = now
-        dpg.configure_item("time_tip", show=True, pos=place)
+        dpg.configure_item("time_tip", pos=place)
         dpg.set_value(
             "tip_frame", f"Frame {frame + 1} of {clock.frame_count}, {frame / clock.last * clock.duration:.2f} s"
         )
@@ -60,4 +61,4 @@ class FrameTip:
         """Say nothing."""
         if self._shown is not None:
             self._shown = None
-            dpg.configure_item("time_tip", show=False)
+            dpg.configure_item("time_tip", pos=AWAY)
