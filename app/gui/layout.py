@@ -3,6 +3,7 @@ them, the status below; and the size, the place and the skin of the window itsel
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import dearpygui.dearpygui as dpg
@@ -24,6 +25,8 @@ TEXT_TYPES = tuple(f"mvAppItemType::mv{kind}" for kind in ("InputText", "InputIn
 TAB = "mvAppItemType::mvTab"
 CLOSED = tuple(f"mvAppItemType::mv{kind}" for kind in ("Plot", "Drawlist", "Button", "Text", "Image", "Combo"))
 """Kinds of widgets that hold no text fields."""
+GRACE = 0.15
+"""Seconds after which keys do what they do again: Enter and Escape end the typing, and are heard of later."""
 LOOKS = 3
 """Frames in which a widget that has come into use is looked for among text fields."""
 STEPS = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
@@ -39,7 +42,7 @@ class Layout:
         self._fitted: object = None
         self._native: Native | None = None
         self._focused: int | str = 0
-        self._looks = LOOKS
+        self._looks, self._ended_at = LOOKS, 0.0
         self._field: int | str | None = None
         desk.show_tab = self.show_tab
 
@@ -136,9 +139,10 @@ class Layout:
         """Whether keys belong to a text field; asked in every frame, looked up when a widget comes into use."""
         active = self._native.item_active() if self._native is not None else None
         if active is False:
-            # Enter and Escape end it in the frame in which they are pressed
-            ended, self._field, self._looks = self._field, None, LOOKS
-            return ended is not None and dpg.does_item_exist(ended) and bool(dpg.is_item_deactivated(ended))
+            if self._field is not None:
+                self._field, self._ended_at = None, time.monotonic()
+            self._looks = LOOKS
+            return time.monotonic() - self._ended_at < GRACE
         if self._field is not None and dpg.does_item_exist(self._field) and dpg.is_item_active(self._field):
             return True
         item = dpg.get_focused_item()

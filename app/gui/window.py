@@ -98,6 +98,7 @@ class Window:
         self._events: dict[str, int] = {}
         self._actions: dict[str, Callable[[], object]] = {}
         self._pace, self._pointer = Pace(self._native), [0.0, 0.0]
+        self._fresh: list[tuple[int, bool]] = []  # keys that went down since the last frame, and whether they were down
         self._held: dict[int, float] = {}  # keys that are down, and when they were last said to be
         self._typing = False  # before the last frame, which may have ended it
 
@@ -196,6 +197,7 @@ class Window:
         self._take_drawings()
         for job in dpg.get_callback_queue() or ():
             self._guard(lambda j=job: dpg.run_callbacks([j]))  # type: ignore[misc]
+        self._guard(self._act_on_keys)
         self._typing = self._layout.typing()
         self._guard(self.desk.worker.poll)
         self._guard(self.desk.dialogs.poll)
@@ -299,17 +301,22 @@ class Window:
 
     def _pressed(self, sender: int, number: int) -> None:
         self._pace.touch()
-        chord = chord_of(number, self._down())
-        self.desk.typing = self._typing or self._layout.typing()
-        again = number in self._held
+        self._fresh.append((number, number in self._held))
         self._held[number] = time.monotonic()
-        if chord is None or any(panel.catches(chord) for panel in self._panels):
-            return
-        if self.desk.typing and chord not in WHILE_TYPING:
-            return
-        action = self.desk.keys.action_for(chord)
-        if action is not None and not action.held and (action.repeats or not again):
-            self.run_action(action.name)
+
+    def _act_on_keys(self) -> None:
+        """What the keys do that went down since the last frame: together, for those of a chord come in any order."""
+        fresh, self._fresh = self._fresh, []
+        for number, again in fresh:
+            chord = chord_of(number, self._down())
+            self.desk.typing = self._typing or self._layout.typing()
+            if chord is None or any(panel.catches(chord) for panel in self._panels):
+                continue
+            action = self.desk.keys.action_for(chord)
+            if action is None or action.held or (self.desk.typing and chord not in WHILE_TYPING):
+                continue
+            if action.repeats or not again:
+                self.run_action(action.name)
 
     def _down(self) -> set[int]:
         """Keys that are down; where nothing was heard of one for a while Dear PyGui is asked, for a release may be lost
