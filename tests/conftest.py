@@ -22,6 +22,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         importlib.import_module("torch._dynamo")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real windows with real events on a busy machine: a test of them counts as failed when it fails twice."""
+    for item in items:
+        if item.get_closest_marker("gui") is not None:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 DATA = Path(os.environ.get("DYNVIEW_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
