@@ -99,6 +99,7 @@ class Window:
         self._actions: dict[str, Callable[[], object]] = {}
         self._pace, self._pointer = Pace(self._native), [0.0, 0.0]
         self._fresh: list[tuple[int, bool]] = []  # keys that went down since the last frame, and whether they were down
+        self._lifted: list[int] = []
         self._held: dict[int, float] = {}  # keys that are down, and when they were last said to be
         self._typing = False  # before the last frame, which may have ended it
 
@@ -146,7 +147,7 @@ class Window:
             self._actions |= panel.actions()
         with dpg.handler_registry():
             dpg.add_key_press_handler(callback=self._pressed)
-            dpg.add_key_release_handler(callback=lambda s, number: self._held.pop(number, None))
+            dpg.add_key_release_handler(callback=lambda s, number: self._lifted.append(number))
         dpg.set_exit_callback(lambda: self._closing.ask())
 
     def _control(self) -> Control | None:
@@ -317,6 +318,9 @@ class Window:
                 continue
             if action.repeats or not again:
                 self.run_action(action.name)
+        for number in self._lifted:  # a short press may begin and end between two frames
+            self._held.pop(number, None)
+        self._lifted.clear()
 
     def _down(self) -> set[int]:
         """Keys that are down; where nothing was heard of one for a while Dear PyGui is asked, for a release may be lost
