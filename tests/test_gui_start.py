@@ -124,6 +124,7 @@ def test_what_fails_to_open_is_said_where_it_was_chosen(start: Callable[..., App
     app = start()
     typed(app, "start_path", str(folder))
     assert app.until(lambda s: s["start"]["recognised"])["start"]["opens"]
+    app.frames(6)
     app.click("card_open")
     state = app.until(lambda s: s["events"].get("Failed") and s["start"]["card"])
     assert state["start"]["shown"] and not state["open"]

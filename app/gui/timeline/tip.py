@@ -12,8 +12,9 @@ from app.gui.timeline.strip import Frames
 COLORS = {"frame": "text", "energy": "grey", "error": "orange", "marks": "muted"}
 WIDTH, HEIGHT, GAP = 300, 140, 6
 """Before its size is known; from the strip. Pixels at 96 dpi."""
-AWAY = (-4000, -4000)
-"""Where it is while it has nothing to say: a window that appears takes the first click from what is below."""
+AWAY = (100_000, 100_000)
+"""Where it is while it has nothing to say, the lower right corner: a window that appears takes the first click from
+what is below, and one outside of the window is pulled in."""
 
 
 def share(value: float) -> str:
