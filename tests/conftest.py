@@ -9,7 +9,7 @@ import pytest
 
 # Two processes whose threads wait for each other on the same cores are many times slower than two with a thread each.
 # The libraries read this when they are loaded, after this file.
-RERUNS = int(os.environ.get("DYNVIEW_RERUNS", "1"))
+RERUNS = int(os.environ.get("DYNVIEW_RERUNS", "2"))
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(variable, str(max(1, (os.cpu_count() or 1) // WORKERS)))
@@ -24,7 +24,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real windows with real events on a busy machine: a test of them counts as failed when it fails twice."""
+    """Real windows with real events on a busy machine: a test of them counts as failed when it fails three times."""
     for item in items:
         if item.get_closest_marker("gui") is not None:
             item.add_marker(pytest.mark.flaky(reruns=RERUNS))

@@ -87,7 +87,7 @@ class App:
         """Wait until the window has been drawn so often."""
         self.ask("wait", n=n)
 
-    def until(self, accept: Callable[[dict[str, Any]], Any], timeout: float = 60) -> dict[str, Any]:
+    def until(self, accept: Callable[[dict[str, Any]], Any], timeout: float = 120) -> dict[str, Any]:
         """The state once it satisfies a condition."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
