@@ -2,10 +2,14 @@
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.gui_driver import Display
 
 # Two processes whose threads wait for each other on the same cores are many times slower than two with a thread each.
 # The libraries read this when they are loaded, after this file.
@@ -31,6 +35,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 DATA = Path(os.environ.get("DYNVIEW_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator["Display"]:
+    """A virtual screen for the windows of one file of tests."""
+    from tests.gui_driver import Display  # which loads libraries that read what is set above
+
+    display = Display()
+    yield display
+    display.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The distortion panel in a real window: from a field that is not on yet to a click into the matrix."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,6 @@ pytestmark = [
 SMALL = ("demo", "--data.megapixels", "0.02", "--data.frame-step", "4", "--scene.points", "3000")
 SLOW = 240
 """Seconds for kernels that may have to be compiled first."""
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[Display]:
-    display = Display()
-    yield display
-    display.close()
 
 
 def test_without_generated_views_the_panel_says_what_is_needed(display: Display, tmp_path: Path) -> None:

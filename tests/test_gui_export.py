@@ -31,13 +31,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("export")
 
 
-@pytest.fixture(scope="module")
-def display() -> Iterator[Display]:
-    display = Display()
-    yield display
-    display.close()
-
-
 def opened(display: Display, folder: Path, run: Path, *arguments: str) -> App:
     """A window with the export panel in front. In its path is a program that notes what it was asked to open."""
     (folder / "config").mkdir(parents=True, exist_ok=True)

@@ -18,13 +18,6 @@ SMALL = ("demo", "--data.megapixels", "0.02", "--data.frame-step", "4", "--scene
 
 
 @pytest.fixture(scope="module")
-def display() -> Iterator[Display]:
-    display = Display()
-    yield display
-    display.close()
-
-
-@pytest.fixture(scope="module")
 def window(display: Display, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """One window for all tests here."""
     folder = tmp_path_factory.mktemp("window")

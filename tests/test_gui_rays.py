@@ -19,13 +19,6 @@ pytestmark = [
 SMALL = ("demo", "--data.megapixels", "0.02", "--data.frame-step", "4", "--scene.points", "3000", "--steps", "5000")
 
 
-@pytest.fixture(scope="module")
-def display() -> Iterator[Display]:
-    display = Display()
-    yield display
-    display.close()
-
-
 @pytest.fixture
 def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file whose content the desktop's dialog answers with: a program that stands in for it says so."""

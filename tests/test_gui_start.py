@@ -18,13 +18,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def display() -> Iterator[Display]:
-    display = Display()
-    yield display
-    display.close()
-
-
 @pytest.fixture
 def start(display: Display, tmp_path: Path) -> Iterator[Callable[..., App]]:
     """Opens the window without a scene; ``recent``: the scenes that it remembers."""

@@ -16,13 +16,6 @@ pytestmark = [
 SMALL = ("demo", "--data.megapixels", "0.01", "--data.frame-step", "6", "--scene.points", "1000", "--steps", "4000")
 
 
-@pytest.fixture(scope="module")
-def display() -> Iterator[Display]:
-    display = Display()
-    yield display
-    display.close()
-
-
 @pytest.fixture
 def app(display: Display, tmp_path: Path) -> Iterator[App]:
     app = App(display, tmp_path, *SMALL, "--out", str(tmp_path / "run"))
