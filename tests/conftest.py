@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+pytest_plugins = ["tests.cuda_fixtures"]
+
 if TYPE_CHECKING:
     from tests.gui_driver import Display
 

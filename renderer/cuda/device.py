@@ -1,0 +1,109 @@
+"""The only module that imports CuPy: compiles programs with NVRTC, and runs them on torch's current stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import cupy
+import numpy as np
+import torch
+from cupy.cuda import nvrtc
+from torch import Tensor
+
+from renderer.cuda.launch import Argument, Grid
+from renderer.cuda.program import OPTIONS, Parameter, Program
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a kernel takes: ``registers`` per thread; ``spilled`` bytes per thread that do not fit into them, written
+    and read; ``stack`` bytes per thread; ``shared`` bytes per block."""
+
+    registers: int
+    spilled: int
+    stack: int
+    shared: int
+
+
+class CompileError(RuntimeError):
+    """NVRTC refuses a source; the text is its log."""
+
+
+def compiled(program: Program, arch: str) -> tuple[bytes, dict[str, Usage]]:
+    """The binary of a program for ``arch``, such as "90", and what its kernels take. Needs no GPU and no driver."""
+    handle = nvrtc.createProgram(program.text(), f"{program.sources[-1]}", (), ())
+    try:
+        nvrtc.compileProgram(handle, (*OPTIONS, f"-arch=sm_{arch}", "--ptxas-options=-v"))
+        return nvrtc.getCUBIN(handle), _usages(nvrtc.getProgramLog(handle))
+    except nvrtc.NVRTCError as problem:
+        raise CompileError(f"sm_{arch}: {nvrtc.getProgramLog(handle)}") from problem
+    finally:
+        nvrtc.destroyProgram(handle)
+
+
+def _usages(log: str) -> dict[str, Usage]:
+    found = {}
+    for name, text in re.findall(r"Compiling entry function '(\w+)'(.*?)(?=Compiling entry|\Z)", log, re.S):
+
+        def number(pattern: str, text: str = text) -> int:
+            match = re.search(pattern, text)
+            return int(match.group(1)) if match else 0
+
+        spilled = number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads")
+        found[name] = Usage(
+            number(r"Used (\d+) registers"), spilled, number(r"(\d+) bytes stack frame"), number(r"(\d+) bytes smem")
+        )
+    return found
+
+
+class Device:
+    """Runs kernels on one GPU. CuPy keeps what is compiled on the disk."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+        self._kernels: dict[tuple[Program, str], Any] = {}
+        self._streams: dict[int, cupy.cuda.Stream] = {}
+
+    @staticmethod
+    def current() -> Device:
+        """That of torch's current device."""
+        return _device(torch.cuda.current_device())
+
+    def launch(self, program: Program, kernel: str, grid: Grid, threads: int, arguments: Sequence[Argument]) -> None:
+        """As :class:`renderer.cuda.launch.Launcher`."""
+        with cupy.cuda.Device(self._index), self._stream():
+            values = map(_value, program.kernels()[kernel], arguments)
+            self._kernel(program, kernel)(grid, (threads,), tuple(values))
+
+    def _kernel(self, program: Program, kernel: str) -> Any:
+        found = self._kernels.get((program, kernel))
+        if found is None:
+            module = cupy.RawModule(code=program.text(), options=OPTIONS, backend="nvrtc")
+            for name in program.kernels():
+                self._kernels[program, name] = module.get_function(name)
+            found = self._kernels[program, kernel]
+        return found
+
+    def _stream(self) -> cupy.cuda.Stream:
+        stream = torch.cuda.current_stream(self._index)
+        if stream.cuda_stream not in self._streams:
+            self._streams[stream.cuda_stream] = cupy.cuda.ExternalStream(stream.cuda_stream, self._index)
+        return self._streams[stream.cuda_stream]
+
+
+@cache
+def _device(index: int) -> Device:
+    return Device(index)
+
+
+def _value(parameter: Parameter, argument: Argument) -> Any:
+    """As CuPy passes it: a Python integer as a pointer, a NumPy number as itself."""
+    if isinstance(argument, Tensor):
+        return argument.data_ptr()
+    if argument is None:
+        return 0
+    return np.int32(argument) if parameter.type == "int" else np.float32(argument)

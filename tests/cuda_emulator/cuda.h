@@ -1,0 +1,624 @@
+// CUDA's language for g++: every thread of a block is a fiber, and blocks run one after another.
+//
+// Fibers change only where threads wait for each other (and, with a seed, at atomics), so a kernel without races gives
+// the same in every order. What the hardware leaves undefined is an error here: lanes or threads that meet at different
+// places, waiting for one that has ended, reading a lane outside the mask. Shared memory starts every block as NaN.
+// Unlike on a GPU, a float too large for an integer does not saturate when it is converted.
+
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+struct uint3 { unsigned x, y, z; };
+static uint3 threadIdx, blockIdx, blockDim, gridDim;
+static const int warpSize = 32;
+
+// The shared variables of all kernels lie side by side; weak, because there may be none.
+extern "C" __attribute__((weak, visibility("hidden"))) unsigned __start_cuda_shared[], __stop_cuda_shared[];
+
+namespace emulator {
+
+constexpr int LANES = 32, WARPS = 32, THREADS = LANES * WARPS;
+constexpr size_t PAGE = 4096, STACK = 1 << 18;
+constexpr unsigned POISON = 0xfff5a5c3u;  // a NaN, as float and as double; far out of reach as an index
+enum Order { FORWARD, REVERSED, SHUFFLED };
+
+#if defined(__x86_64__)
+// Saves what a call must keep, then goes on where the other fiber was; ucontext's own asks the system each time.
+extern "C" void emulator_switch(void** from, void* to);
+asm(R"(
+.text
+.local emulator_switch
+.type emulator_switch, @function
+emulator_switch:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+.size emulator_switch, .-emulator_switch
+)");
+
+struct Context {
+    void* top;
+
+    void start(char* stack, void (*entry)()) {
+        void** frame = reinterpret_cast<void**>(stack + STACK);
+        *--frame = nullptr;  // the entry never returns; keeps the stack aligned as after a call
+        *--frame = reinterpret_cast<void*>(entry);
+        for (int k = 0; k < 6; ++k) *--frame = nullptr;
+        top = frame;
+    }
+    void switch_to(Context& other) { emulator_switch(&top, other.top); }
+};
+#else
+struct Context {
+    ucontext_t state;
+
+    void start(char* stack, void (*entry)()) {
+        getcontext(&state);
+        state.uc_stack.ss_sp = stack;
+        state.uc_stack.ss_size = STACK;
+        state.uc_link = nullptr;
+        makecontext(&state, entry, 0);
+    }
+    void switch_to(Context& other) { swapcontext(&state, &other.state); }
+};
+#endif
+
+enum Kind { SYNCWARP, SHUFFLE, BALLOT, MATCH, BARRIER };
+static const char* const NAMES[] = {"__syncwarp", "__shfl_sync", "a vote", "__match_any_sync", "__syncthreads"};
+
+struct Fiber {
+    Context context;
+    char* stack;
+    Kind kind;               // of what it waits for
+    int site;                // line where it waits
+    unsigned mask;           // lanes that it waits for
+    int source;              // lane to read
+    unsigned long long value, result;
+};
+
+struct Warp {
+    unsigned ready, waiting, at_barrier, exited;  // lanes, as bits
+};
+
+struct Block {
+    Fiber fibers[THREADS];
+    Warp warps[WARPS];
+    unsigned ready_warps;
+    int current, live, arrived, site;
+    int any, all, count, any_result, all_result, count_result;
+};
+
+static Block block;
+static Context outside;
+static char* stacks;
+static Order order;
+static unsigned long long seed;
+static void (*body)(void**);
+static void** arguments;
+static char message[1024];
+static bool failed;
+static sigjmp_buf recovery;
+static pthread_t owner;
+
+static unsigned random_number() {
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return static_cast<unsigned>(seed >> 32);
+}
+
+static int choose(unsigned bits) {
+    if (order == FORWARD) return __builtin_ctz(bits);
+    if (order == REVERSED) return 31 - __builtin_clz(bits);
+    unsigned turn = random_number() & 31u;
+    return (__builtin_ctz(bits >> turn | bits << ((32 - turn) & 31)) + turn) & 31;
+}
+
+static void where(char* text, size_t size) {
+    snprintf(text, size, "block (%u, %u, %u), thread %d", blockIdx.x, blockIdx.y, blockIdx.z, block.current);
+}
+
+[[noreturn]] static void fail(const char* format, ...) {
+    char place[96], what[512];
+    where(place, sizeof place);
+    va_list values;
+    va_start(values, format);
+    vsnprintf(what, sizeof what, format, values);
+    va_end(values);
+    snprintf(message, sizeof message, "%s: %s", place, what);
+    failed = true;
+    Context abandoned;
+    abandoned.switch_to(outside);
+    __builtin_unreachable();
+}
+
+static void wake(int warp, unsigned lanes) {
+    block.warps[warp].ready |= lanes;
+    block.ready_warps |= 1u << warp;
+}
+
+[[noreturn]] static void deadlock() {
+    char text[400] = "deadlock";
+    int used = 8;
+    if (block.arrived)
+        used += snprintf(text + used, sizeof text - used, "; %d threads wait in __syncthreads at line %d", block.arrived,
+                         block.site);
+    for (int t = 0, shown = 0; t < THREADS && shown < 2; ++t) {
+        const Fiber& f = block.fibers[t];
+        bool alike = t % LANES && block.fibers[t - 1].site == f.site && block.fibers[t - 1].mask == f.mask;
+        if (!(block.warps[t / LANES].waiting >> t % LANES & 1u) || alike) continue;
+        used += snprintf(text + used, sizeof text - used, "; thread %d waits in %s at line %d with mask %08x", t,
+                         NAMES[f.kind], f.site, f.mask);
+        ++shown;
+    }
+    fail("%s", text);
+}
+
+// The next fiber that can run; -1 where all have ended.
+static int pick() {
+    int warp = block.current / LANES;
+    if (order == SHUFFLED || !block.warps[warp].ready) {
+        if (!block.ready_warps) {
+            if (block.live) deadlock();
+            return -1;
+        }
+        warp = choose(block.ready_warps);
+    }
+    Warp& of = block.warps[warp];
+    int lane = choose(of.ready);
+    of.ready &= ~(1u << lane);
+    if (!of.ready) block.ready_warps &= ~(1u << warp);
+    return warp * LANES + lane;
+}
+
+static void resume(int thread, Context& from) {
+    block.current = thread;
+    from.switch_to(block.fibers[thread].context);
+}
+
+// Let the others run; the fiber is already where it waits.
+static void suspend() {
+    int self = block.current;
+    asm volatile("" ::: "memory");
+    int next = pick();
+    if (next != self) resume(next, block.fibers[self].context);
+    block.current = self;
+    threadIdx.x = self;
+    asm volatile("" ::: "memory");
+}
+
+static void maybe_yield() {
+    if (order != SHUFFLED || random_number() & 3u) return;
+    wake(block.current / LANES, 1u << (block.current % LANES));
+    suspend();
+}
+
+static void release_barrier() {
+    block.any_result = block.any;
+    block.all_result = block.all;
+    block.count_result = block.count;
+    block.any = block.count = block.arrived = 0;
+    block.all = 1;
+    for (int w = 0; w < WARPS; ++w) {
+        if (block.warps[w].at_barrier) wake(w, block.warps[w].at_barrier);
+        block.warps[w].at_barrier = 0;
+    }
+}
+
+static void barrier(int site, int predicate) {
+    if (block.arrived && block.site != site)
+        fail("in __syncthreads at line %d while others are in that at line %d", site, block.site);
+    block.site = site;
+    block.any |= predicate != 0;
+    block.all &= predicate != 0;
+    block.count += predicate != 0;
+    block.warps[block.current / LANES].at_barrier |= 1u << (block.current % LANES);
+    if (++block.arrived == block.live) release_barrier();
+    suspend();
+}
+
+static unsigned long long ballot(unsigned mask, Fiber* lanes) {
+    unsigned long long bits = 0;
+    for (unsigned m = mask; m; m &= m - 1) {
+        int lane = __builtin_ctz(m);
+        bits |= static_cast<unsigned long long>(lanes[lane].value != 0) << lane;
+    }
+    return bits;
+}
+
+// All lanes of the mask are here: give each its result, before any goes on to the next.
+static void exchange(Kind kind, unsigned mask, Fiber* lanes) {
+    unsigned long long votes = kind == BALLOT ? ballot(mask, lanes) : 0;
+    for (unsigned m = mask; m; m &= m - 1) {
+        Fiber& own = lanes[__builtin_ctz(m)];
+        if (kind == SHUFFLE) {
+            if (!(mask >> own.source & 1u))
+                fail("__shfl_sync at line %d reads lane %d, outside the mask %08x", own.site, own.source, mask);
+            own.result = lanes[own.source].value;
+        } else if (kind == BALLOT) {
+            own.result = votes;
+        } else if (kind == MATCH) {
+            own.result = 0;
+            for (unsigned k = mask; k; k &= k - 1)
+                own.result |= static_cast<unsigned long long>(lanes[__builtin_ctz(k)].value == own.value)
+                              << __builtin_ctz(k);
+        }
+    }
+}
+
+static unsigned long long meet(Kind kind, int site, unsigned mask, unsigned long long value, int source) {
+    int warp = block.current / LANES, lane = block.current % LANES;
+    Warp& of = block.warps[warp];
+    Fiber* lanes = block.fibers + warp * LANES;
+    Fiber& self = lanes[lane];
+    if (!(mask >> lane & 1u)) fail("%s at line %d: the mask %08x lacks the own lane %d", NAMES[kind], site, mask, lane);
+    if (mask & of.exited)
+        fail("%s at line %d: the mask %08x holds lanes that have ended (%08x)", NAMES[kind], site, mask, of.exited);
+    self.kind = kind;
+    self.site = site;
+    self.mask = mask;
+    self.value = value;
+    self.source = source;
+    of.waiting |= 1u << lane;
+    unsigned here = 0;  // a lane that waits with another mask may come when it is through
+    for (unsigned m = of.waiting & mask; m; m &= m - 1) {
+        Fiber& other = lanes[__builtin_ctz(m)];
+        if (other.mask != mask) continue;
+        if (other.kind != kind || other.site != site)
+            fail("%s at line %d while lane %d is in %s at line %d with the same mask %08x", NAMES[kind], site,
+                 __builtin_ctz(m), NAMES[other.kind], other.site, mask);
+        here |= m & -m;
+    }
+    if (here == mask) {
+        exchange(kind, mask, lanes);
+        of.waiting &= ~mask;
+        wake(warp, mask);
+    }
+    suspend();
+    return self.result;
+}
+
+static void leave() {
+    int warp = block.current / LANES, lane = block.current % LANES;
+    Warp& of = block.warps[warp];
+    of.exited |= 1u << lane;
+    for (unsigned m = of.waiting; m; m &= m - 1) {
+        Fiber& other = block.fibers[warp * LANES + __builtin_ctz(m)];
+        if (other.mask >> lane & 1u)
+            fail("ends while lane %d waits for it in %s at line %d", __builtin_ctz(m), NAMES[other.kind], other.site);
+    }
+    if (--block.live && block.arrived == block.live) release_barrier();
+    Fiber& self = block.fibers[block.current];
+    int next = pick();
+    if (next < 0) self.context.switch_to(outside);
+    resume(next, self.context);
+    __builtin_unreachable();
+}
+
+static void enter() {
+    threadIdx.x = block.current;
+    body(arguments);
+    leave();
+}
+
+static void run_block(int threads) {
+    for (unsigned* word = __start_cuda_shared; word < __stop_cuda_shared; ++word) *word = POISON;
+    memset(block.warps, 0, sizeof block.warps);
+    block.ready_warps = 0;
+    block.current = block.arrived = block.any = block.count = 0;
+    block.all = 1;
+    block.live = threads;
+    for (int t = 0; t < threads; ++t) block.fibers[t].context.start(block.fibers[t].stack, enter);
+    for (int w = 0; w < threads / LANES; ++w) wake(w, 0xffffffffu);
+    resume(pick(), outside);
+}
+
+static void make_stacks() {
+    if (stacks) return;
+    stacks = static_cast<char*>(mmap(nullptr, THREADS * (STACK + PAGE), PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    for (int t = 0; t < THREADS; ++t) {
+        char* low = stacks + t * (STACK + PAGE);
+        mprotect(low, PAGE, PROT_NONE);
+        block.fibers[t].stack = low + PAGE;
+    }
+}
+
+static void trapped(int signal_number) {
+    if (!pthread_equal(owner, pthread_self())) {  // somebody else's fault
+        signal(signal_number, SIG_DFL);
+        return;
+    }
+    char place[96];
+    where(place, sizeof place);
+    snprintf(message, sizeof message, "%s: %s", place,
+             signal_number == SIGFPE ? "divides an integer by zero" : "touches memory that no argument names, or an unaligned vector");
+    failed = true;
+    siglongjmp(recovery, 1);
+}
+
+// The error, or null. `grid` holds the blocks along x, y and z.
+static const char* run(void (*kernel)(void**), void** values, const int* grid, int threads, int order_, unsigned seed_) {
+    static const int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE};
+    static char handler_stack[1 << 16];
+    make_stacks();
+    body = kernel;
+    arguments = values;
+    order = static_cast<Order>(order_);
+    seed = 0x9e3779b97f4a7c15ull ^ seed_;
+    failed = false;
+    owner = pthread_self();
+    blockDim = {static_cast<unsigned>(threads), 1, 1};
+    gridDim = {static_cast<unsigned>(grid[0]), static_cast<unsigned>(grid[1]), static_cast<unsigned>(grid[2])};
+    threadIdx = {0, 0, 0};
+
+    long long n = 1ll * grid[0] * grid[1] * grid[2];
+    long long stride = 1, start = 0;
+    if (order == SHUFFLED && n > 1) {
+        long long a, b;
+        do {
+            stride = 1 + random_number() % (n - 1);
+            for (a = n, b = stride; b; ) { long long rest = a % b; a = b; b = rest; }
+        } while (a != 1);
+        start = random_number() % n;
+    }
+    stack_t signal_stack = {}, old_stack;
+    signal_stack.ss_sp = handler_stack;
+    signal_stack.ss_size = sizeof handler_stack;
+    sigaltstack(&signal_stack, &old_stack);
+    struct sigaction action = {}, old[3];
+    action.sa_handler = trapped;
+    action.sa_flags = SA_ONSTACK | SA_NODEFER;
+    for (int k = 0; k < 3; ++k) sigaction(SIGNALS[k], &action, &old[k]);
+    if (!sigsetjmp(recovery, 1)) {
+        for (long long k = 0; k < n && !failed; ++k) {
+            unsigned long long b = order == REVERSED ? n - 1 - k : (start + k * stride) % n;
+            blockIdx = {static_cast<unsigned>(b % gridDim.x), static_cast<unsigned>(b / gridDim.x % gridDim.y),
+                        static_cast<unsigned>(b / gridDim.x / gridDim.y)};
+            run_block(threads);
+        }
+    }
+    for (int k = 0; k < 3; ++k) sigaction(SIGNALS[k], &old[k], nullptr);
+    sigaltstack(&old_stack, nullptr);
+    return failed ? message : nullptr;
+}
+
+template <class To, class From> static To bits(From value) {
+    static_assert(sizeof(To) >= sizeof(From), "");
+    To result{};
+    memcpy(&result, &value, sizeof value);
+    return result;
+}
+
+// An intrinsic, called at a line.
+struct Here {
+    int site;
+
+    template <class T> T read(unsigned mask, T value, int source) {
+        unsigned long long found = meet(SHUFFLE, site, mask, bits<unsigned long long>(value), source);
+        T result;
+        memcpy(&result, &found, sizeof result);
+        return result;
+    }
+    static int lane() { return block.current % LANES; }
+    template <class T> T shfl(unsigned mask, T value, int source, int width = 32) {
+        return read(mask, value, (lane() & ~(width - 1)) + (source & (width - 1)));
+    }
+    template <class T> T shfl_up(unsigned mask, T value, unsigned by, int width = 32) {
+        int source = lane() - static_cast<int>(by);
+        return read(mask, value, source < (lane() & ~(width - 1)) ? lane() : source);
+    }
+    template <class T> T shfl_down(unsigned mask, T value, unsigned by, int width = 32) {
+        int source = lane() + static_cast<int>(by);
+        return read(mask, value, source > (lane() | (width - 1)) ? lane() : source);
+    }
+    template <class T> T shfl_xor(unsigned mask, T value, int with, int width = 32) {
+        int source = lane() ^ with;
+        return read(mask, value, source > (lane() | (width - 1)) ? lane() : source);
+    }
+    unsigned ballot(unsigned mask, int predicate) {
+        return static_cast<unsigned>(meet(BALLOT, site, mask, predicate != 0, 0));
+    }
+    int any(unsigned mask, int predicate) { return ballot(mask, predicate) != 0; }
+    int all(unsigned mask, int predicate) { return ballot(mask, predicate) == mask; }
+    template <class T> unsigned match_any(unsigned mask, T value) {
+        return static_cast<unsigned>(meet(MATCH, site, mask, bits<unsigned long long>(value), 0));
+    }
+    void syncwarp(unsigned mask = 0xffffffffu) { meet(SYNCWARP, site, mask, 0, 0); }
+    void syncthreads() { barrier(site, 0); }
+    int syncthreads_or(int predicate) { barrier(site, predicate); return block.any_result; }
+    int syncthreads_and(int predicate) { barrier(site, predicate); return block.all_result; }
+    int syncthreads_count(int predicate) { barrier(site, predicate); return block.count_result; }
+    [[noreturn]] void trap() { fail("__trap at line %d", site); }
+};
+
+}  // namespace emulator
+
+#define __shfl_sync ::emulator::Here{__LINE__}.shfl
+#define __shfl_up_sync ::emulator::Here{__LINE__}.shfl_up
+#define __shfl_down_sync ::emulator::Here{__LINE__}.shfl_down
+#define __shfl_xor_sync ::emulator::Here{__LINE__}.shfl_xor
+#define __ballot_sync ::emulator::Here{__LINE__}.ballot
+#define __any_sync ::emulator::Here{__LINE__}.any
+#define __all_sync ::emulator::Here{__LINE__}.all
+#define __match_any_sync ::emulator::Here{__LINE__}.match_any
+#define __syncwarp ::emulator::Here{__LINE__}.syncwarp
+#define __syncthreads ::emulator::Here{__LINE__}.syncthreads
+#define __syncthreads_or ::emulator::Here{__LINE__}.syncthreads_or
+#define __syncthreads_and ::emulator::Here{__LINE__}.syncthreads_and
+#define __syncthreads_count ::emulator::Here{__LINE__}.syncthreads_count
+#define __trap ::emulator::Here{__LINE__}.trap
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__ static
+#define __shared__ static __attribute__((section("cuda_shared")))
+#define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline))
+#define __launch_bounds__(...)
+#define __align__(n) alignas(n)
+
+// CUDA's names, and after them the sources', in a namespace of their own, which hides the C library's: it has an `__expf`
+// and an `index` too. The library closes it.
+namespace kernels {
+namespace {
+
+#define VECTORS(type, base, name, alignment2, alignment4)                                                \
+    struct alignas(alignment2) name##2 { type x, y; };                                                   \
+    struct name##3 { type x, y, z; };                                                                    \
+    struct alignas(alignment4) name##4 { type x, y, z, w; };                                             \
+    static inline name##2 make_##name##2(type x, type y) { return {x, y}; }                              \
+    static inline name##3 make_##name##3(type x, type y, type z) { return {x, y, z}; }                   \
+    static inline name##4 make_##name##4(type x, type y, type z, type w) { return {x, y, z, w}; }
+VECTORS(float, float, float, 8, 16)
+VECTORS(double, double, double, 16, 16)
+VECTORS(int, int, int, 8, 16)
+VECTORS(short, short, short, 4, 8)
+VECTORS(unsigned short, ushort, ushort, 4, 8)
+VECTORS(unsigned char, uchar, uchar, 2, 4)
+#undef VECTORS
+struct alignas(8) uint2 { unsigned x, y; };
+struct alignas(16) uint4 { unsigned x, y, z, w; };
+static inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+static inline uint3 make_uint3(unsigned x, unsigned y, unsigned z) { return {x, y, z}; }
+static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+
+#define ATOMIC(type, name, expression)                           \
+    static inline type name(volatile type* at, type value) {     \
+        ::emulator::maybe_yield();                               \
+        type old = *at;                                          \
+        *at = expression;                                        \
+        return old;                                              \
+    }
+#define INTEGER_ATOMICS(type)                        \
+    ATOMIC(type, atomicAdd, old + value)             \
+    ATOMIC(type, atomicMax, old > value ? old : value) \
+    ATOMIC(type, atomicMin, old < value ? old : value) \
+    ATOMIC(type, atomicOr, old | value)              \
+    ATOMIC(type, atomicAnd, old & value)             \
+    ATOMIC(type, atomicXor, old ^ value)             \
+    ATOMIC(type, atomicExch, value)                  \
+    static inline type atomicCAS(volatile type* at, type compare, type value) { \
+        ::emulator::maybe_yield();                   \
+        type old = *at;                              \
+        if (old == compare) *at = value;             \
+        return old;                                  \
+    }
+INTEGER_ATOMICS(int)
+INTEGER_ATOMICS(unsigned)
+INTEGER_ATOMICS(unsigned long long)
+ATOMIC(int, atomicSub, old - value)
+ATOMIC(unsigned, atomicSub, old - value)
+ATOMIC(float, atomicAdd, old + value)
+ATOMIC(double, atomicAdd, old + value)
+ATOMIC(float, atomicExch, value)
+#undef INTEGER_ATOMICS
+#undef ATOMIC
+
+static inline void __threadfence() {}
+static inline void __threadfence_block() {}
+template <class T> static inline T __ldg(const T* at) { return *at; }
+template <class T> static inline T __ldcg(const T* at) { return *at; }
+template <class T> static inline T __ldcs(const T* at) { return *at; }
+template <class T> static inline void __stcg(T* at, T value) { *at = value; }
+template <class T> static inline void __stcs(T* at, T value) { *at = value; }
+
+static inline int __popc(unsigned x) { return __builtin_popcount(x); }
+static inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
+static inline int __ffs(int x) { return __builtin_ffs(x); }
+static inline int __ffsll(long long x) { return __builtin_ffsll(x); }
+static inline int __clz(int x) { return x ? __builtin_clz(x) : 32; }
+static inline int __clzll(long long x) { return x ? __builtin_clzll(x) : 64; }
+static inline unsigned __brev(unsigned x) {
+    unsigned result = 0;
+    for (int k = 0; k < 32; ++k) result |= (x >> k & 1u) << (31 - k);
+    return result;
+}
+static inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(1ull * a * b >> 32); }
+static inline int __mulhi(int a, int b) { return static_cast<int>(1ll * a * b >> 32); }
+static inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned by) {
+    return by & 31 ? high << (by & 31) | low >> (32 - (by & 31)) : high;
+}
+static inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned by) {
+    return by & 31 ? low >> (by & 31) | high << (32 - (by & 31)) : low;
+}
+
+static inline int __float_as_int(float x) { return emulator::bits<int>(x); }
+static inline unsigned __float_as_uint(float x) { return emulator::bits<unsigned>(x); }
+static inline float __int_as_float(int x) { return emulator::bits<float>(x); }
+static inline float __uint_as_float(unsigned x) { return emulator::bits<float>(x); }
+static inline long long __double_as_longlong(double x) { return emulator::bits<long long>(x); }
+static inline double __longlong_as_double(long long x) { return emulator::bits<double>(x); }
+static inline int __float2int_rn(float x) { return static_cast<int>(rintf(x)); }
+static inline int __float2int_rz(float x) { return static_cast<int>(x); }
+static inline int __float2int_rd(float x) { return static_cast<int>(floorf(x)); }
+static inline int __float2int_ru(float x) { return static_cast<int>(ceilf(x)); }
+static inline unsigned __float2uint_rn(float x) { return static_cast<unsigned>(rintf(x)); }
+static inline unsigned __float2uint_rz(float x) { return static_cast<unsigned>(x); }
+static inline float __int2float_rn(int x) { return static_cast<float>(x); }
+static inline float __uint2float_rn(unsigned x) { return static_cast<float>(x); }
+
+static inline float __expf(float x) { return expf(x); }
+static inline float __exp10f(float x) { return powf(10.0f, x); }
+static inline float __logf(float x) { return logf(x); }
+static inline float __log2f(float x) { return log2f(x); }
+static inline float __powf(float x, float y) { return powf(x, y); }
+static inline float __sinf(float x) { return sinf(x); }
+static inline float __cosf(float x) { return cosf(x); }
+static inline void __sincosf(float x, float* s, float* c) { *s = sinf(x); *c = cosf(x); }
+static inline float __fdividef(float x, float y) { return x / y; }
+static inline float __fdiv_rn(float x, float y) { return x / y; }
+static inline float __frcp_rn(float x) { return 1.0f / x; }
+static inline float __fsqrt_rn(float x) { return sqrtf(x); }
+static inline float __frsqrt_rn(float x) { return 1.0f / sqrtf(x); }
+static inline float __fadd_rn(float x, float y) { return x + y; }
+static inline float __fsub_rn(float x, float y) { return x - y; }
+static inline float __fmul_rn(float x, float y) { return x * y; }
+static inline float __fmaf_rn(float x, float y, float z) { return fmaf(x, y, z); }
+static inline float __saturatef(float x) { return x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f; }
+static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+static inline float rsqrt(float x) { return rsqrtf(x); }
+static inline float rcbrtf(float x) { return 1.0f / cbrtf(x); }
+static inline float rhypotf(float x, float y) { return 1.0f / hypotf(x, y); }
+static inline float norm3df(float x, float y, float z) { return sqrtf(x * x + y * y + z * z); }
+static inline float rnorm3df(float x, float y, float z) { return 1.0f / norm3df(x, y, z); }
+static inline float fdividef(float x, float y) { return x / y; }
+
+#define SMALLER_AND_LARGER(a, b, common)                                                                    \
+    static inline common min(a x, b y) { return static_cast<common>(x) < static_cast<common>(y) ? x : y; }  \
+    static inline common max(a x, b y) { return static_cast<common>(x) > static_cast<common>(y) ? x : y; }
+SMALLER_AND_LARGER(int, int, int)
+SMALLER_AND_LARGER(unsigned, unsigned, unsigned)
+SMALLER_AND_LARGER(int, unsigned, unsigned)
+SMALLER_AND_LARGER(unsigned, int, unsigned)
+SMALLER_AND_LARGER(long long, long long, long long)
+SMALLER_AND_LARGER(unsigned long long, unsigned long long, unsigned long long)
+#undef SMALLER_AND_LARGER
+static inline float min(float x, float y) { return fminf(x, y); }
+static inline float max(float x, float y) { return fmaxf(x, y); }
+static inline double min(double x, double y) { return fmin(x, y); }
+static inline double max(double x, double y) { return fmax(x, y); }

@@ -1,0 +1,74 @@
+"""From CUDA sources to a library of this machine."""
+
+from __future__ import annotations
+
+import ctypes
+import getpass
+import hashlib
+import os
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from renderer.cuda.program import Parameter, Program
+
+HEADER = Path(__file__).parent / "cuda.h"
+COMPILER = (
+    "g++", "-std=gnu++17", "-O2", "-shared", "-fPIC", "-w", "-fwrapv", "-fno-strict-aliasing", "-fno-ipa-reference",
+    "-fno-ipa-ra", "-ffp-contract=off", "-fno-exceptions", "-pthread",
+)  # fmt: skip
+
+
+class CompilerError(RuntimeError):
+    """g++ refuses a source; the text is what it says."""
+
+
+@cache
+def library(program: Program) -> ctypes.CDLL:
+    """A function ``emulated_<kernel>(arguments, grid, threads, order, seed)`` per kernel, which gives an error or
+    null."""
+    text = _text(program)
+    name = hashlib.sha256("\0".join((*COMPILER, text)).encode()).hexdigest()[:32]
+    path = _folder() / f"{name}.so"
+    if not path.exists():
+        _compile(text, path)
+    loaded = ctypes.CDLL(str(path))
+    for kernel in program.kernels():
+        getattr(loaded, f"emulated_{kernel}").restype = ctypes.c_char_p
+    return loaded
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"dynview-emulator-{getpass.getuser()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _compile(text: str, path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        source, result = Path(folder, "program.cpp"), Path(folder, "program.so")
+        source.write_text(text)
+        done = subprocess.run([*COMPILER, str(source), "-o", str(result)], capture_output=True, text=True)
+        if done.returncode:
+            raise CompilerError(done.stderr)
+        os.replace(result, path)  # at once, whoever else compiles the same
+
+
+def _text(program: Program) -> str:
+    kernels = program.kernels()
+    wrappers = "\n".join(_wrapper(name, parameters) for name, parameters in kernels.items())
+    header = f'#line 1 "{HEADER.name}"\n{HEADER.read_text()}'
+    return f'{header}\n{program.text()}\n}}  // namespace\n}}  // namespace kernels\n#line 1 "wrappers"\n{wrappers}\n'
+
+
+def _wrapper(name: str, parameters: tuple[Parameter, ...]) -> str:
+    values = ", ".join(
+        f"*static_cast<{p.type}*>(a[{k}])" if p.dtype is None else f"static_cast<{p.type}*>(a[{k}])"
+        for k, p in enumerate(parameters)
+    )
+    return (
+        f"static void call_{name}(void** a) {{ kernels::{name}({values}); }}\n"
+        f'extern "C" const char* emulated_{name}(void** a, const int* grid, int threads, int order, unsigned seed) '
+        f"{{ return emulator::run(call_{name}, a, grid, threads, order, seed); }}"
+    )

@@ -1,0 +1,48 @@
+"""What tests of kernels share with pytest: where the kernels run. Loads torch only once a test asks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import torch
+
+HAS_COMPILER = shutil.which("g++") is not None
+needs_emulator = pytest.mark.skipif(not HAS_COMPILER, reason="the emulator needs g++")
+
+
+@pytest.fixture
+def emulate() -> Iterator[None]:
+    """Kernels run on the CPU."""
+    if not HAS_COMPILER:
+        pytest.skip("the emulator needs g++")
+    from tests.cuda_emulator.launcher import emulated
+
+    with emulated():
+        yield
+
+
+@pytest.fixture(params=["emulated", pytest.param("cuda", marks=pytest.mark.cuda)])
+def kernels_on(request: pytest.FixtureRequest) -> Iterator[torch.device]:
+    """Where tensors for kernels belong: the CPU, where an emulator runs them, and then a GPU."""
+    import torch
+
+    if request.param == "emulated":
+        request.getfixturevalue("emulate")
+    elif not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU")
+    yield torch.device("cpu" if request.param == "emulated" else "cuda")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out, where only tests of a GPU are asked for, the files that have none: they may import what a machine
+    that computes does not have."""
+    if config.option.markexpr != "cuda" or not collection_path.match("test_*.py"):
+        return None
+    text = collection_path.read_text()
+    return None if "kernels_on" in text or "mark.cuda" in text else True
