@@ -21,6 +21,7 @@ POINTERS = {
 _KERNEL = re.compile(
     r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)', re.S
 )
+_PARAMETER = re.compile(r"(const )?([a-z ]+?) ?(\* ?(?:__restrict__ )?)?(\w+)")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
 
 
@@ -64,12 +65,9 @@ def _kernels(sources: tuple[str, ...]) -> dict[str, tuple[Parameter, ...]]:
 
 
 def _parameter(text: str) -> Parameter:
-    words = re.sub(r"\b(const|__restrict__)\b", " ", text.replace("*", " * ")).split()
-    pointer, name = "*" in words, words[-1]
-    kind = " ".join(word for word in words[:-1] if word != "*")
-    kind = {"unsigned": "unsigned int", "long long int": "long long"}.get(kind, kind)
-    if (pointer and kind not in POINTERS) or (not pointer and kind not in ("int", "float")):
+    found = _PARAMETER.fullmatch(" ".join(text.split()))
+    const, kind, star, name = found.groups() if found else (None, "", None, "")
+    kind = {"unsigned": "unsigned int"}.get(kind, kind)
+    if kind not in (POINTERS if star else ("int", "float")):
         raise ValueError(f"a kernel's parameter of an unknown kind: {text.strip()}")
-    return Parameter(
-        name, kind, POINTERS[kind] if pointer else None, pointer and "const" not in text.partition("*")[0].split()
-    )
+    return Parameter(name, kind, POINTERS[kind] if star else None, written=bool(star and not const))

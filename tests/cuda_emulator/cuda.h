@@ -113,7 +113,6 @@ struct Block {
 
 static Block block;
 static Context outside;
-static char* stacks;
 static Order order;
 static unsigned long long seed;
 static void (*body)(void**);
@@ -336,15 +335,13 @@ static void run_block(int threads) {
     resume(pick(), outside);
 }
 
-static void make_stacks() {
-    if (stacks) return;
-    stacks = static_cast<char*>(mmap(nullptr, THREADS * (STACK + PAGE), PROT_READ | PROT_WRITE,
-                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-    for (int t = 0; t < THREADS; ++t) {
-        char* low = stacks + t * (STACK + PAGE);
-        mprotect(low, PAGE, PROT_NONE);
-        block.fibers[t].stack = low + PAGE;
-    }
+// Memory for the stacks, a page without access below each. One for all libraries of a process.
+static void* make_stacks() {
+    size_t size = THREADS * (STACK + PAGE);
+    void* all = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (all == MAP_FAILED) return nullptr;
+    for (int t = 0; t < THREADS; ++t) mprotect(static_cast<char*>(all) + t * (STACK + PAGE), PAGE, PROT_NONE);
+    return all;
 }
 
 static void trapped(int signal_number) {
@@ -355,20 +352,31 @@ static void trapped(int signal_number) {
     char place[96];
     where(place, sizeof place);
     snprintf(message, sizeof message, "%s: %s", place,
-             signal_number == SIGFPE ? "divides an integer by zero" : "touches memory that no argument names, or an unaligned vector");
+             signal_number == SIGFPE ? "divides an integer by zero"
+                                     : "touches memory that no argument names, or an unaligned vector");
     failed = true;
     siglongjmp(recovery, 1);
 }
 
-// The error, or null. `grid` holds the blocks along x, y and z.
-static const char* run(void (*kernel)(void**), void** values, const int* grid, int threads, int order_, unsigned seed_) {
+struct Launch {
+    void** arguments;
+    const int* grid;  // blocks along x, y and z
+    int threads, order;
+    unsigned seed;
+    char* stacks;
+};
+
+// The error, or null.
+static const char* run(void (*kernel)(void**), const Launch& launch) {
+    const int* grid = launch.grid;
+    int threads = launch.threads;
     static const int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE};
     static char handler_stack[1 << 16];
-    make_stacks();
+    for (int t = 0; t < THREADS; ++t) block.fibers[t].stack = launch.stacks + t * (STACK + PAGE) + PAGE;
     body = kernel;
-    arguments = values;
-    order = static_cast<Order>(order_);
-    seed = 0x9e3779b97f4a7c15ull ^ seed_;
+    arguments = launch.arguments;
+    order = static_cast<Order>(launch.order);
+    seed = 0x9e3779b97f4a7c15ull ^ launch.seed;
     failed = false;
     owner = pthread_self();
     blockDim = {static_cast<unsigned>(threads), 1, 1};
@@ -456,6 +464,8 @@ struct Here {
 };
 
 }  // namespace emulator
+
+extern "C" void* emulator_stacks() { return emulator::make_stacks(); }
 
 #define __shfl_sync ::emulator::Here{__LINE__}.shfl
 #define __shfl_up_sync ::emulator::Here{__LINE__}.shfl_up

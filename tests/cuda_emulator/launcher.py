@@ -14,7 +14,7 @@ from torch import Tensor
 
 from renderer.cuda.launch import Argument, Grid, launched_by
 from renderer.cuda.program import Parameter, Program
-from tests.cuda_emulator.library import library
+from tests.cuda_emulator.library import Launched, library, stacks
 
 Order = Literal["forward", "reversed"] | int
 GUARD = 4096  # bytes
@@ -28,15 +28,29 @@ class EmulatorError(RuntimeError):
 
 @contextmanager
 def emulated(order: Order = "forward") -> Iterator[None]:
-    """Run the kernels of this block on the CPU. ``order`` of blocks and threads: "forward", "reversed", or the seed of
-    one that is drawn by chance, in which threads also take turns at atomics. A kernel without races gives the same in
-    every order, up to how sums of floats are rounded.
+    """Run the kernels of this block on the CPU, on tensors that lie there. ``order`` of blocks and threads: "forward",
+    "reversed", or the seed of one drawn by chance, in which threads also take turns at atomics. A kernel without races
+    gives the same in every order, up to how sums of floats are rounded. What torch.empty gives holds NaN.
 
     Raises EmulatorError from ``launch`` for a deadlock, a divergent barrier, a warp intrinsic with lanes that are not
     there, writing where no argument is or where one is const, and a memory fault.
     """
-    with launched_by(Emulator(order)):
+    with launched_by(Emulator(order)), _nothing_left_over():
         yield
+
+
+@contextmanager
+def _nothing_left_over() -> Iterator[None]:
+    """torch.empty would give what an earlier, perhaps right, result was."""
+    filled = torch.utils.deterministic.fill_uninitialized_memory
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.utils.deterministic.fill_uninitialized_memory = filled
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @dataclass(frozen=True)
@@ -51,13 +65,14 @@ class Emulator:
         parameters = program.kernels()[kernel]
         guarded = _Guarded(kernel, parameters, arguments)
         values = [_value(p, a, guarded) for p, a in zip(parameters, arguments, strict=True)]
-        pointers = (ctypes.c_void_p * len(values))(*[_passed(p, v) for p, v in zip(parameters, values, strict=True)])
-        order = {"forward": 0, "reversed": 1}.get(str(self.order), 2)
         function = getattr(library(program), f"emulated_{kernel}")
+        order, seed = (self.order, 0) if isinstance(self.order, str) else ("drawn", self.order)
+        launched = Launched(
+            (ctypes.c_void_p * len(values))(*[_passed(p, v) for p, v in zip(parameters, values, strict=True)]),
+            (ctypes.c_int * 3)(*grid), threads, ("forward", "reversed", "drawn").index(order), seed, stacks(),
+        )  # fmt: skip
         with _LOCK:
-            error = function(
-                pointers, (ctypes.c_int * 3)(*grid), threads, order, 0 if isinstance(self.order, str) else self.order
-            )
+            error = function(launched)
         if error:
             raise EmulatorError(f"{kernel}: {error.decode()}")
         guarded.check()
@@ -183,5 +198,5 @@ def _value(
     return ctypes.c_int(int(argument)) if parameter.type == "int" else ctypes.c_float(argument)
 
 
-def _passed(parameter: Parameter, value: ctypes.c_void_p | ctypes.c_int | ctypes.c_float) -> int | None:
+def _passed(parameter: Parameter, value: Value) -> int | None:
     return value.value if parameter.dtype is not None else ctypes.addressof(value)  # type: ignore[return-value]

@@ -24,19 +24,42 @@ class CompilerError(RuntimeError):
     """g++ refuses a source; the text is what it says."""
 
 
+class Launched(ctypes.Structure):
+    """As cuda.h's Launch."""
+
+    _fields_ = (
+        ("arguments", ctypes.POINTER(ctypes.c_void_p)),
+        ("grid", ctypes.POINTER(ctypes.c_int)),
+        ("threads", ctypes.c_int),
+        ("order", ctypes.c_int),
+        ("seed", ctypes.c_uint),
+        ("stacks", ctypes.c_void_p),
+    )
+
+
 @cache
 def library(program: Program) -> ctypes.CDLL:
-    """A function ``emulated_<kernel>(arguments, grid, threads, order, seed)`` per kernel, which gives an error or
-    null."""
+    """A function ``emulated_<kernel>(launched)`` per kernel, which gives an error or null."""
     text = _text(program)
     name = hashlib.sha256("\0".join((*COMPILER, text)).encode()).hexdigest()[:32]
     path = _folder() / f"{name}.so"
     if not path.exists():
         _compile(text, path)
     loaded = ctypes.CDLL(str(path))
+    loaded.emulator_stacks.restype = ctypes.c_void_p
     for kernel in program.kernels():
-        getattr(loaded, f"emulated_{kernel}").restype = ctypes.c_char_p
+        function = getattr(loaded, f"emulated_{kernel}")
+        function.argtypes, function.restype = (ctypes.POINTER(Launched),), ctypes.c_char_p
     return loaded
+
+
+@cache
+def stacks() -> int:
+    """Memory for the stacks of a block's threads, for all libraries of the process."""
+    made = library(Program(())).emulator_stacks()
+    if made is None:
+        raise MemoryError("no room for the threads' stacks")
+    return int(made)
 
 
 def _folder() -> Path:
@@ -69,6 +92,6 @@ def _wrapper(name: str, parameters: tuple[Parameter, ...]) -> str:
     )
     return (
         f"static void call_{name}(void** a) {{ kernels::{name}({values}); }}\n"
-        f'extern "C" const char* emulated_{name}(void** a, const int* grid, int threads, int order, unsigned seed) '
-        f"{{ return emulator::run(call_{name}, a, grid, threads, order, seed); }}"
+        f'extern "C" const char* emulated_{name}(const emulator::Launch* launch) '
+        f"{{ return emulator::run(call_{name}, *launch); }}"
     )
