@@ -144,7 +144,7 @@ MISTAKES = [
     (
         "deadlock",
         (torch.ones(64),),
-        "deadlock; 1 threads wait in __syncthreads .* thread 0 waits in __syncwarp at line",
+        "deadlock; 1 threads wait in __syncthreads .* 0 waits in __syncwarp at line",
     ),
     ("ended_lane", (torch.ones(64),), "(have ended|ends while lane)"),
     ("outside_mask", (torch.ones(64),), "reads lane 20, outside the mask 0000ffff"),

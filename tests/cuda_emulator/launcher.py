@@ -17,6 +17,7 @@ from renderer.cuda.program import Parameter, Program
 from tests.cuda_emulator.library import Launched, library, stacks
 
 Order = Literal["forward", "reversed"] | int
+Value = ctypes.c_void_p | ctypes.c_int | ctypes.c_float
 GUARD = 4096  # bytes
 _POISON = torch.tensor([0xFFF5A5C3 - 2**32], dtype=torch.int32)  # as cuda.h's: NaN for floats, far off as an index
 _LOCK = Lock()
@@ -188,9 +189,7 @@ def _poisoned(size: int) -> Tensor:
     return _POISON.repeat(-(-size // 4)).view(torch.uint8)[:size]
 
 
-def _value(
-    parameter: Parameter, argument: Argument, guarded: _Guarded
-) -> ctypes.c_void_p | ctypes.c_int | ctypes.c_float:
+def _value(parameter: Parameter, argument: Argument, guarded: _Guarded) -> Value:
     if isinstance(argument, Tensor):
         return ctypes.c_void_p(guarded.address(argument))
     if argument is None:
