@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from renderer.cuda import images
 from renderer.gaussians import Gaussians
 from training.ssim_kernels import RADIUS, ssim_with_gradient
 
@@ -24,6 +25,8 @@ NEIGHBOUR_DECAY = 100.0
 
 def photometric_loss(image: Tensor, target: Tensor, dssim: float = 0.2) -> Tensor:
     """(1 - dssim) L1 + dssim (1 - SSIM) of two pictures (H, W, 3) in [0, 1] (Kerbl et al. 2023, eq. 7)."""
+    if image.dtype == torch.float32 and image.device.type == "cuda":
+        return images.photometric_loss(image, target, dssim)
     return (1 - dssim) * (image - target).abs().mean() + dssim * (1 - ssim(image, target))
 
 
@@ -35,6 +38,8 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
         )
     if image.dtype == torch.float32 and image.device.type == "cpu":
         return _Ssim.apply(image, target)
+    if image.dtype == torch.float32 and image.device.type == "cuda":
+        return 1 - images.photometric_loss(image, target, dssim=1.0)
     return ssim_reference(image, target)
 
 
