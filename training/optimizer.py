@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from renderer.cuda.adam import FusedAdam
 from renderer.gaussians import Gaussians
 from training.config import REFERENCE_STEPS, DistortionConfig, LearningRates
 from training.distortion import DistortionField
@@ -48,7 +49,11 @@ class GaussianOptimizer:
         groups = [
             {"params": [leaf], "name": name, "lr": self._rate(name, progress=0.0)} for name, leaf in leaves.items()
         ]
-        self._adam = torch.optim.Adam(groups, eps=1e-15, fused=True)
+        self._adam: torch.optim.Optimizer = (
+            FusedAdam(groups, eps=1e-15)
+            if gaussians.positions.device.type == "cuda"
+            else torch.optim.Adam(groups, eps=1e-15, fused=True)
+        )
 
     def _rate(self, name: str, progress: float) -> float:
         rate = getattr(self.rates, RATE_OF[name])
