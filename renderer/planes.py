@@ -95,7 +95,13 @@ class Planes(nn.Module):
         D = len(self.layout.nodes) - len(common)
         if coordinates.ndim != 2 or coordinates.shape[1] != D:
             raise ValueError(f"coordinates have shape {tuple(coordinates.shape)}, expected (N, {D})")
-        if coordinates.dtype != torch.float32 or coordinates.device.type != "cpu":
+        if coordinates.dtype != torch.float32 or self.values.dtype != torch.float32:
+            return self.lookup_reference(coordinates, common)
+        if coordinates.device.type == "cuda":
+            from renderer.cuda import planes as cuda_planes  # which imports the layouts from here
+
+            return cuda_planes.lookup(self.values, coordinates, self.layout, common)
+        if coordinates.device.type != "cpu":
             return self.lookup_reference(coordinates, common)
         values, table = self._cut(common) if common else (self.values, self.table)
         return _Lookup.apply(values, coordinates, table, self.layout)

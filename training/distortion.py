@@ -18,7 +18,7 @@ from renderer.gaussians import Gaussians
 from renderer.planes import ENNEA_PLANES, PlaneLayout, Planes
 from renderer.slicing import alive_at
 from training.config import DistortionConfig
-from training.plane_penalties import curvature, distance_to_one, pose_smoothness, total_variation
+from training.plane_penalties import Term, penalties
 
 SIZES = {"positions": 3, "left": 4, "right": 4, "scales": 3}
 MARGIN = 2.0 * 1.1
@@ -78,18 +78,16 @@ class DistortionField(nn.Module):
 
     def regularisers(self, time: float) -> Tensor:
         """The weighted penalties of the planes that serve ``time`` (eq. 9 and section 3.4)."""
-        c, planes = self.config, self._part(time).planes.by_name()
-        spatial, times, poses = ([p for n in names for p in planes.get(n, [])] for names in PLANE_KINDS)
-        total = self.box.new_zeros(())
-        if c.variation:
-            form = total_variation if c.variation_form == "first-order" else curvature
-            total = total + c.variation * form(spatial)
-        if c.smoothness and poses:
-            along = pose_smoothness if c.smoothness_form == "paper" else curvature
-            total = total + c.smoothness * along(poses)
-        if c.to_one and times + poses:
-            total = total + c.to_one * distance_to_one(times + poses)
-        return total
+        c = self.config
+        spatial, times, poses = PLANE_KINDS
+        return penalties(
+            self._part(time).planes,
+            (
+                Term("variation" if c.variation_form == "first-order" else "curvature", c.variation, spatial),
+                Term("pose" if c.smoothness_form == "paper" else "curvature", c.smoothness, poses),
+                Term("to one", c.to_one, times + poses),
+            ),
+        )
 
     def shrinkage(self, deltas: Deltas) -> Tensor:
         """The weighted size of the distortion itself: mean d_mu^2 + mean |d_s| (released code)."""

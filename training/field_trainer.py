@@ -20,7 +20,7 @@ from training.depth_term import SeenRays, depth_term, with_known
 from training.facts import StepReport, add_part
 from training.field_scene import HARD_SHARE, RadianceOptimizer, first_field
 from training.field_terms import Neighbour, RayTargets, scene_terms
-from training.plane_penalties import curvature, distance_to_one, total_variation
+from training.plane_penalties import Term, penalties
 from training.trainer import Trainer, other_data
 
 DRAW_PIXELS = 12_000
@@ -181,15 +181,11 @@ class FieldTrainer(Trainer):
 
     def _planes(self) -> Tensor:
         """What keeps the planes smooth."""
-        c, total = self.config.field, torch.zeros(())
-        for planes in (self._field.static_planes, self._field.dynamic_planes, self._field.proposal_planes):
-            by_name = planes.by_name()
-            still = [p for name, ps in by_name.items() if "t" not in name for p in ps]
-            times = [p for name, ps in by_name.items() if "t" in name for p in ps]
-            if c.variation:
-                total = total + c.variation * total_variation(still)
-            if times and c.time_smoothness:
-                total = total + c.time_smoothness * curvature(times)
-            if times and c.to_one:
-                total = total + c.to_one * distance_to_one(times)
-        return total
+        c, times = self.config.field, ("xt", "yt", "zt")
+        terms = (
+            Term("variation", c.variation, ("xy", "xz", "yz")),
+            Term("curvature", c.time_smoothness, times),
+            Term("to one", c.to_one, times),
+        )
+        fields = (self._field.static_planes, self._field.dynamic_planes, self._field.proposal_planes)
+        return torch.stack([penalties(planes, terms) for planes in fields]).sum()
