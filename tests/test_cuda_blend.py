@@ -217,7 +217,7 @@ EDGES = torch.tensor([1.2, 1.4, 1.7, 2.0, 2.2, 2.9, 3.5])
 @pytest.mark.parametrize("name", SCENES)
 def test_a_bin_holds_the_weights_of_its_depths(name: str, kernels_on: torch.device) -> None:
     near = SCENES[name][order_of(SCENES[name])].double()
-    bins = torch.bucketize(near[:, 6], EDGES[1:-1].double(), right=True)
+    bins = torch.bucketize(near[:, 6].contiguous(), EDGES[1:-1].double(), right=True)
     expected = torch.zeros(W * H, 6, dtype=torch.float64).index_add_(1, bins, weights_at(near, pixel_centers()))
     picture = picture_of(SCENES[name], kernels_on)
     found = depth_histogram(SCENES[name].to(kernels_on), picture, EDGES.to(kernels_on))

@@ -1,7 +1,8 @@
 """Splatting: 3D Gaussians and a camera in, an image out, by one function with several backends.
 
-``reference`` is plain torch, any dtype, written to be read. ``cpu`` is numba, float32, tiles of pixels. Both draw
-the same picture and return the same gradients; one parametrised test holds them together.
+``reference`` is plain torch, any dtype, written to be read. ``cpu`` is numba, float32, tiles of pixels. ``cuda`` is
+:mod:`renderer.cuda.splat`, float32, on a GPU. All draw the same picture and return the same gradients; parametrised
+tests hold them together.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from renderer.camera import Camera
-from renderer.splat import cpu, reference
-from renderer.splat.backends import Backend, chosen, pose_of
+from renderer.splat.backends import Backend, pose_of, splatter
 from renderer.splat.types import SplatImage, Splats
 
 __all__ = ["Backend", "SplatImage", "Splats", "depth_histogram", "splat"]
@@ -43,9 +43,8 @@ def splat(
         raise ValueError(f"depth_target has shape {shape}, expected {(camera.height, camera.width)}")
     if background is None:
         background = splats.means.new_zeros(3)
-    draw = {"reference": reference.splat, "cpu": cpu.splat}[chosen(backend, splats)]
     pose = pose_of(camera, splats) if pose is None else pose
-    return draw(splats, camera, pose, background, screen_offsets, depth_target)
+    return splatter(backend, splats).splat(splats, camera, pose, background, screen_offsets, depth_target)
 
 
 def depth_histogram(splats: Splats, camera: Camera, edges: Tensor, backend: Backend = "auto") -> Tensor:
@@ -58,5 +57,4 @@ def depth_histogram(splats: Splats, camera: Camera, edges: Tensor, backend: Back
     """
     if edges.dim() != 1 or len(edges) < 2 or not bool((edges.diff() > 0).all()):
         raise ValueError(f"edges of shape {tuple(edges.shape)} are not two or more ascending depths")
-    count = {"reference": reference.depth_histogram, "cpu": cpu.depth_histogram}[chosen(backend, splats)]
-    return count(splats, camera, pose_of(camera, splats), edges)
+    return splatter(backend, splats).depth_histogram(splats, camera, pose_of(camera, splats), edges)

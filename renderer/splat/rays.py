@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from renderer.camera import Camera
-from renderer.splat import cpu, reference
-from renderer.splat.backends import chosen, pose_of
+from renderer.splat import reference
+from renderer.splat.backends import Backend, pose_of, splatter
 from renderer.splat.types import Splats
 
 
@@ -35,7 +35,9 @@ class RayBatch:
     ids: Tensor
 
 
-def splat_rays(splats: Splats, camera: Camera, pixels: Tensor, *, pose: Tensor | None = None) -> RayBatch:
+def splat_rays(
+    splats: Splats, camera: Camera, pixels: Tensor, *, pose: Tensor | None = None, backend: Backend = "auto"
+) -> RayBatch:
     """The contributions at chosen pixels' centres, with the weights of :func:`renderer.splat.splat`'s picture.
 
     ``pixels``: (P, 2) integers, column and row. ``pose``: (4, 4) world-to-camera tensor that replaces the camera's.
@@ -45,8 +47,7 @@ def splat_rays(splats: Splats, camera: Camera, pixels: Tensor, *, pose: Tensor |
     _check(pixels, camera)
     pixels = pixels.to(splats.means.device, torch.int64)
     pose = pose_of(camera, splats) if pose is None else pose
-    find = {"reference": reference.contributions, "cpu": cpu.contributions}[chosen("auto", splats)]
-    counts, rows = find(splats, camera, pose, pixels)  # (P,), (N,)
+    counts, rows = splatter(backend, splats).contributions(splats, camera, pose, pixels)  # (P,), (N,)
     depths, alphas = _pairs(splats, camera, pose, rows, pixels.repeat_interleave(counts, dim=0))
 
     columns = torch.arange(max(1, int(counts.max()) if len(counts) else 0), device=counts.device)
