@@ -205,7 +205,7 @@ __device__ void place_backward(
     const float v_u = -scale_x * dot(v_p, camera.R[2]), v_v = -scale_y * dot(v_q, camera.R[2]);
     const float along_p = dot(v_p, p), along_q = dot(v_q, q);
     float v_x = v.x * scale_x, v_y = v.y * scale_y;
-    float v_z = v.z - (along_p + along_q + v.x * scale_x * e.x / e.z + v.y * scale_y * e.y / e.z) / e.z;
+    float v_z = v.z - (along_p + along_q + v_x * e.x + v_y * e.y) / e.z;
     if (e.free_u) {  // u = x / z
         v_x += v_u / e.z;
         v_z -= v_u * e.u / e.z;
