@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +19,7 @@ WHOLE_VECTORS = (9, 0)
 """From this capability on, four neighbouring values are added at once."""
 
 
+@lru_cache(maxsize=64)
 def program(channels: int, width: int, group: int, values: bool = True, coordinates: bool = True) -> Program:
     """The kernels for planes of so many channels, ``width`` of them in each thread, and slots of at most ``group``
     planes; with gradients of values and coordinates or without."""
@@ -50,70 +52,78 @@ def lookup(values: Tensor, coordinates: Tensor, layout: PlaneLayout, common: tup
     return _Lookup.apply(values, coordinates, layout, common)
 
 
+@dataclass(frozen=True)
+class _Table:
+    """What the kernels know of a layout's planes. ``rows``: (Q, 8) int32. ``line_nodes``: of all lines to which planes
+    are cut. ``longest``: values of the longest line that there may be. ``group``: the most planes of a slot."""
+
+    rows: Tensor
+    line_nodes: int
+    longest: int
+    group: int
+    slots: int
+
+
 class _Lookup(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[override]
         ctx: Any, values: Tensor, coordinates: Tensor, layout: PlaneLayout, common: tuple[float, ...]
     ) -> Tensor:
-        table, nodes = _table(layout, len(common), values.device)
+        C, (N, D) = layout.channels, coordinates.shape
+        table = _table(layout, len(common), values.device)
         values, coordinates = _aligned(values), coordinates.contiguous()
-        lines = values.new_empty(nodes, layout.channels)
+        lines = values.new_empty(table.line_nodes, C)
+        out = values.new_empty(N, table.slots * C)
+        chosen = program(C, 4 if C % 4 == 0 else 1, table.group)
         if common:
-            _cut("cut_planes", values, table, lines, layout, common)
-        N = len(coordinates)
-        out = values.new_empty(N, layout.features)
-        wide = program(layout.channels, 4 if layout.channels % 4 == 0 else 1, _group(layout))
+            grid = (blocks(table.longest, THREADS), len(table.rows))
+            launch(chosen, "cut_planes", grid, THREADS, values, table.rows, lines, D, *_padded(common))
         launch(
-            wide, "look_planes_up", _grid(N, wide), THREADS,
-            values, lines, table, coordinates, out, N, coordinates.shape[1], len(table), _slots(layout),
+            chosen, "look_planes_up", _grid(N, chosen), THREADS,
+            values, lines, table.rows, coordinates, out, N, D, len(table.rows), table.slots,
         )  # fmt: skip
         ctx.save_for_backward(values, coordinates, lines)
-        ctx.layout, ctx.common, ctx.table = layout, common, table
+        ctx.common, ctx.table = common, table
         return out
 
     @staticmethod
     def backward(ctx: Any, v_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         values, coordinates, lines = ctx.saved_tensors
-        layout, common, table = ctx.layout, ctx.common, ctx.table
+        table, C, (N, D) = ctx.table, values.shape[1], coordinates.shape
         of_values, of_coordinates = ctx.needs_input_grad[:2]
         v_values = torch.zeros_like(values) if of_values else None
         v_lines = torch.zeros_like(lines) if of_values else None
         v_coordinates = torch.empty_like(coordinates) if of_coordinates else None
-        width = _width_of_sums(layout.channels, values.device)
-        chosen = program(layout.channels, width, _group(layout), of_values, of_coordinates)
-        N = len(coordinates)
+        chosen = program(C, _width_of_sums(C, values.device), table.group, of_values, of_coordinates)
         launch(
-            chosen, "look_planes_up_backward", _grid(N, chosen), THREADS, values, lines, table, coordinates,
-            _aligned(v_out), v_values, v_lines, v_coordinates, N, coordinates.shape[1], len(table), _slots(layout),
+            chosen, "look_planes_up_backward", _grid(N, chosen), THREADS, values, lines, table.rows, coordinates,
+            _aligned(v_out), v_values, v_lines, v_coordinates, N, D, len(table.rows), table.slots,
         )  # fmt: skip
-        if common and v_values is not None and v_lines is not None:
-            _cut("cut_planes_backward", v_lines, table, v_values, layout, common)
+        if ctx.common and of_values:
+            grid = (blocks(table.longest, THREADS), len(table.rows))
+            launch(chosen, "cut_planes_backward", grid, THREADS, v_lines, table.rows, v_values, D, *_padded(ctx.common))
         return v_values, v_coordinates, None, None
 
 
-def _cut(
-    kernel: str, source: Tensor, table: Tensor, target: Tensor, layout: PlaneLayout, common: tuple[float, ...]
-) -> None:
-    own, padded = len(layout.nodes) - len(common), (*common, *[0.0] * MOST_COMMON)[:MOST_COMMON]
-    longest = max(N_i for *_, N_i, _ in layout.planes()) * layout.channels
-    chosen = program(layout.channels, 4 if layout.channels % 4 == 0 else 1, _group(layout))
-    launch(chosen, kernel, (blocks(longest, THREADS), len(table)), THREADS, source, table, target, own, *padded)
+def _padded(common: tuple[float, ...]) -> tuple[float, ...]:
+    return (*common, *[0.0] * MOST_COMMON)[:MOST_COMMON]
 
 
 @lru_cache(maxsize=64)
-def _table(layout: PlaneLayout, common: int, device: torch.device) -> tuple[Tensor, int]:
-    """What the kernels know of each plane, (Q, 8) int32, when so many of the last axes are common, and how many nodes
-    the lines of cut planes have."""
+def _table(layout: PlaneLayout, common: int, device: torch.device) -> _Table:
+    """That of a layout of whose axes so many of the last ones are common."""
     rows, first, line = [], 0, 0
     companions = [len(group) for _ in layout.levels for group in layout.groups]
+    own = len(layout.nodes) - common
     for name, _, slot, N_i, N_j in layout.planes():
         i, j = (AXES.index(axis) for axis in name)
-        cut = j >= len(layout.nodes) - common
-        if i >= len(layout.nodes) - common:
+        if i >= own:
             raise ValueError("a plane of two common axes has nothing left to be read along")
-        rows.append((first, i, j, N_i, N_j, slot, line if cut else -1, companions[slot]))
-        first, line = first + N_i * N_j, line + (N_i if cut else 0)
-    return torch.tensor(rows, dtype=torch.int32, device=device), line
+        rows.append((first, i, j, N_i, N_j, slot, line if j >= own else -1, companions[slot]))
+        first, line = first + N_i * N_j, line + (N_i if j >= own else 0)
+    longest = max(N_i for _, _, _, N_i, *_ in rows) * layout.channels
+    group = max(len(group) for group in layout.groups)
+    return _Table(torch.tensor(rows, dtype=torch.int32, device=device), line, longest, group, len(companions))
 
 
 @lru_cache(maxsize=64)
@@ -129,14 +139,6 @@ def _grid(points: int, chosen: Program) -> int:
     defines = dict(chosen.defines)
     needed = -(-defines["CHANNELS"] // defines["WIDTH"])
     return blocks(points * min(32, 1 << (needed - 1).bit_length()), THREADS)
-
-
-def _group(layout: PlaneLayout) -> int:
-    return max(len(group) for group in layout.groups)
-
-
-def _slots(layout: PlaneLayout) -> int:
-    return len(layout.levels) * len(layout.groups)
 
 
 def _aligned(tensor: Tensor) -> Tensor:
