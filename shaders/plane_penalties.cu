@@ -72,10 +72,8 @@ extern "C" __global__ void __launch_bounds__(256)
                 if (k + s.row < s.count) slope -= 2.0f * s.along_j * (p[k + s.row] - here);
             }
             if (s.bend != 0.0f) {
-                float sum = -2.0f * bend_at(p, s, k);
-                if (k - s.row >= 0) sum += bend_at(p, s, k - s.row);
-                if (k + s.row < s.count) sum += bend_at(p, s, k + s.row);
-                slope += 2.0f * s.bend * sum;
+                const float around = bend_at(p, s, k - s.row) + bend_at(p, s, k + s.row);
+                slope += 2.0f * s.bend * (around - 2.0f * bend_at(p, s, k));
             }
             slope += here > 1.0f ? s.to_one : here < 1.0f ? -s.to_one : 0.0f;
         }
