@@ -46,22 +46,19 @@ def compiled(program: Program, arch: str) -> tuple[bytes, dict[str, Usage]]:
 
 
 def _usages(log: str) -> dict[str, Usage]:
+    """From what the assembler says of each kernel and of the functions that it calls."""
     found = {}
     for name, text in re.findall(r"Compiling entry function '(\w+)'(.*?)(?=Compiling entry|\Z)", log, re.S):
-
-        def number(pattern: str, text: str = text) -> int:
-            match = re.search(pattern, text)
-            return int(match.group(1)) if match else 0
-
-        spilled = number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads")
-        found[name] = Usage(
-            number(r"Used (\d+) registers"), spilled, number(r"(\d+) bytes stack frame"), number(r"(\d+) bytes smem")
+        registers, spilled, stack, shared = (
+            sum(map(int, re.findall(pattern, text)))
+            for pattern in (r"Used (\d+) registers", r"(\d+) bytes spill", r"(\d+) bytes stack", r"(\d+) bytes smem")
         )
+        found[name] = Usage(registers, spilled, stack, shared)
     return found
 
 
 class Device:
-    """Runs kernels on one GPU. CuPy keeps what is compiled on the disk."""
+    """Runs kernels on one GPU. CuPy keeps on the disk what it has compiled."""
 
     def __init__(self, index: int) -> None:
         self._index = index
@@ -74,7 +71,13 @@ class Device:
         return _device(torch.cuda.current_device())
 
     def launch(self, program: Program, kernel: str, grid: Grid, threads: int, arguments: Sequence[Argument]) -> None:
-        """As :class:`renderer.cuda.launch.Launcher`."""
+        """As :class:`renderer.cuda.launch.Launcher`.
+
+        Raises ValueError for a tensor that is not on this GPU, whose memory a kernel cannot reach.
+        """
+        for argument in arguments:
+            if isinstance(argument, Tensor) and (not argument.is_cuda or argument.get_device() != self._index):
+                raise ValueError(f"{kernel}: a tensor is on {argument.device}, expected cuda:{self._index}")
         with cupy.cuda.Device(self._index), self._stream():
             values = map(_value, program.kernels()[kernel], arguments)
             self._kernel(program, kernel)(grid, (threads,), tuple(values))
