@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from renderer.cuda import field_ddr as kernels
 from training.ray_losses import FLOOR, median_mad, normalised
 
 Basis = Literal["tri", "uni", "gaussian"]
@@ -72,6 +73,8 @@ def soft_samples(
     weights: Tensor, noise: Noise, temperature: float, basis: Basis = "tri", form: Form = "plain"
 ) -> Tensor:
     """(R, K) the draws of :func:`gumbel_samples` for given noise, steps 1 to 4 of the released loss."""
+    if kernels.draws_served(weights, noise.gumbel, noise.offsets):
+        return kernels.soft_samples(weights, noise.gumbel, noise.offsets, temperature, basis, form == "released")
     S, e = weights.shape[-1], noise.offsets
     logits = torch.log(normalised(weights) + FLOOR)[:, None] + noise.gumbel
     y = torch.softmax(logits / temperature, dim=-1)  # (R, K, S)
@@ -139,7 +142,12 @@ def ddr_gumbel(
         t, weights, target = t[valid], weights[valid], target[valid]
     if not len(t):
         return weights.sum() * 0
-    s = samples_along(t, gumbel_samples(weights, count, temperature, generator, basis, form))
+    noise = draw_noise(weights, count, generator, basis)
+    in_one_go = normalise == "aligned" and not t.requires_grad and not target.requires_grad
+    if in_one_go and kernels.draws_served(weights, t, target, noise.gumbel):
+        pair = (noise.gumbel, noise.offsets)
+        return kernels.sampled_errors(t, weights, target, pair, temperature, basis, form == "released").mean()
+    s = samples_along(t, soft_samples(weights, noise, temperature, basis, form))
     if normalise == "batch":
         s, target = median_mad(s), median_mad(target)
     return (s - target[:, None]).abs().mean()

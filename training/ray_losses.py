@@ -4,7 +4,7 @@ R rays have S samples each. ``t``: (R, S) places of the samples, ascending, in w
 depths: normalised depth in [0, 1] or scene units. ``weights``: (R, S) rendering weights. ``target``: (R,) known depth
 D in the same coordinate. A sample of weight 0 with a finite place is padding and changes nothing. ``valid``: (R,) bool,
 rays that count, all by default; the others may hold NaN. Where nothing is said, a loss is a mean over the rays that
-count, and 0 where there is none.
+count, and 0 where there is none. On a GPU the kernels of :mod:`renderer.cuda.field_ddr` do the first few.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+
+from renderer.cuda import field_ddr as kernels
+from renderer.cuda.field import served
 
 FLOOR = 1e-8
 """Added to what is divided by or taken the logarithm of, as DDR's code does."""
@@ -25,21 +28,29 @@ Reading = Literal["released", "natural", "all"]
 
 def normalised(weights: Tensor) -> Tensor:
     """(R, S) weights that sum to 1 along each ray, or to 0 on an empty one: p_i = w_i / (sum_j w_j + 1e-8)."""
+    if weights.ndim == 2 and served(weights):
+        return kernels.normalised(weights)
     return weights / (weights.sum(-1, keepdim=True) + FLOOR)
 
 
 def expected_error(t: Tensor, weights: Tensor, target: Tensor) -> Tensor:
     """(R,) expectation of the error along each ray in closed form, E|t - D| = sum_i p_i |t_i - D|."""
+    if served(t, weights, target):
+        return kernels.expected_error(t, weights, target)
     return (normalised(weights) * (t - target[:, None]).abs()).sum(-1)
 
 
 def ddr_exact(t: Tensor, weights: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
     """The expectation of the error without sampling: DDR's aim, to which its draws tend as they get colder."""
+    if served(t, weights, target):
+        return _mean_of(kernels.expected_error(t, weights, target, valid), valid)
     return _mean(expected_error(*_where(valid, t, weights, target)))
 
 
 def error_of_expectation(t: Tensor, weights: Tensor, target: Tensor) -> Tensor:
     """(R,) signed error of the expected depth, sum_i p_i t_i - D: blind to how the weights spread around it."""
+    if served(t, weights, target):
+        return kernels.error_of_expectation(t, weights, target)
     return (normalised(weights) * t).sum(-1) - target
 
 
@@ -52,8 +63,11 @@ def expected_depth_loss(
 ) -> Tensor:
     """Squared (NSFF's single-view prior) or absolute error of the expected depth. NSFF's weights sum to 1 by its last,
     endless interval; here they are normalised."""
-    error = error_of_expectation(*_where(valid, t, weights, target))
-    return _mean(error.square() if form == "squared" else error.abs())
+    if served(t, weights, target):
+        error, counted = kernels.error_of_expectation(t, weights, target, valid), valid
+    else:
+        error, counted = error_of_expectation(*_where(valid, t, weights, target)), None
+    return _mean_of(error.square() if form == "squared" else error.abs(), counted)
 
 
 def ds_nerf_kl(
@@ -207,6 +221,11 @@ def _where(valid: Tensor | None, *rays: Tensor) -> tuple[Tensor, ...]:
 
 def _mean(per_ray: Tensor) -> Tensor:
     return per_ray.sum() / max(1, per_ray.numel())
+
+
+def _mean_of(per_ray: Tensor, valid: Tensor | None) -> Tensor:
+    """Of rays that count, where the others are 0; nothing waits for how many there are."""
+    return _mean(per_ray) if valid is None else per_ray.sum() / valid.sum().clamp(min=1)
 
 
 def _spread(t: Tensor, weights: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from renderer.camera import Camera
+from renderer.cuda import field as kernels
 from renderer.field.march import Marched, march, rays_through
 from renderer.field.model import RadianceField, density
 from renderer.rays import RayDistribution, RayParts, frozen
@@ -113,6 +114,8 @@ def field_histogram(
 def spread_over_bins(weights: Tensor, edges: Tensor, bins: Tensor) -> Tensor:
     """(R, B) weights per bin of ``bins`` (B + 1,), from weights (R, S) that are spread evenly over the intervals of
     ``edges`` (R, S + 1): differences of the cumulative weight, read at the bins' edges."""
+    if kernels.searched(edges, weights):
+        return kernels.spread_over_bins(weights, edges, bins)
     total = torch.cat([torch.zeros_like(weights[:, :1]), weights.cumsum(1)], dim=1)
     x = bins.to(edges)[1:-1].expand(len(edges), -1).contiguous()
     upper = torch.searchsorted(edges.contiguous(), x, right=True).clamp(1, weights.shape[1])

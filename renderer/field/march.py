@@ -4,6 +4,9 @@ With a = 1 - exp(-sigma delta) of each part and the blend v (NSFF eq. 7-8, DDR):
     a_dy = v (1 - exp(-sigma_dy delta)),  a_st = (1 - v) (1 - exp(-sigma_st delta)),
     T_i = prod_{j<i} (1 - a_dy_j) (1 - a_st_j),  w_i = T_i (a_dy_i + a_st_i).
 The dynamic and the static part alone have weights of their own, as if the other were not there.
+
+On a GPU the kernels of :mod:`renderer.cuda.field` do what :func:`stratified`, :func:`place_samples`,
+:func:`density_weights`, :func:`resampled` and :func:`composited` say here.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import torch
 from torch import Tensor
 
 from renderer.camera import Camera
+from renderer.cuda import field as kernels
 from renderer.field.model import DynamicValues, RadianceField, StaticValues, density
 from renderer.field.space import Space
 
@@ -54,10 +58,11 @@ def rays_through(
     dtype = torch.float32 if pose is None else pose.dtype
     if pose is None:
         pose = torch.as_tensor(camera.world_to_camera.copy(), dtype=dtype)
+    pose = pose.to(pixels.device)
     x = (pixels[:, 0].to(dtype) + 0.5 - camera.cx) / camera.fx
     y = (pixels[:, 1].to(dtype) + 0.5 - camera.cy) / camera.fy
     if zoom is not None:
-        x, y = x / zoom, y / zoom
+        x, y = x / zoom.to(x.device), y / zoom.to(x.device)
     local = torch.stack([x, y, torch.ones_like(x)], dim=1)
     R, T = pose[:3, :3], pose[:3, 3]
     return Rays((-T @ R).expand(len(local), 3), local @ R, time)
@@ -90,18 +95,31 @@ class RayWeights:
 
 
 @dataclass(frozen=True)
+class RayColors:
+    """(R, 3) each: of the blend, and of each part as if alone."""
+
+    blended: Tensor
+    dynamic: Tensor
+    static: Tensor
+
+
+@dataclass(frozen=True)
 class Marched:
     """What R rays met: the samples, the field's values there, and the weights. ``proposals``: edges and weights of the
-    proposals, (R, P + 1) and (R, P)."""
+    proposals, (R, P + 1) and (R, P). ``colors``: where they came with the weights; None where they are yet to be
+    composited."""
 
     samples: Samples
     static: StaticValues
     dynamic: DynamicValues
     weights: RayWeights
     proposals: tuple[Tensor, Tensor]
+    colors: RayColors | None = None
 
     def color(self) -> Tensor:
         """(R, 3) of the blend."""
+        if self.colors is not None:
+            return self.colors.blended
         shape = (*self.samples.s.shape, 3)
         w = self.weights
         color = (w.of_dynamic[..., None] * self.dynamic.color.view(shape)).sum(1)
@@ -109,6 +127,8 @@ class Marched:
 
     def color_alone(self, part: str) -> Tensor:
         """(R, 3) of the "dynamic" or the "static" part alone."""
+        if self.colors is not None:
+            return self.colors.dynamic if part == "dynamic" else self.colors.static
         values, weights = getattr(self, part), getattr(self.weights, part)
         return (weights[..., None] * values.color.view(*weights.shape, 3)).sum(1)
 
@@ -125,11 +145,22 @@ def march(
     first = place_samples(field.space, rays, edges)
     with torch.set_grad_enabled(torch.is_grad_enabled() and generator is not None):
         sigma = field.proposal_at(first.places.detach(), rays.time).view(len(rays), proposals)
-        guess = weights_of(1 - torch.exp(-sigma * first.deltas))[0]
+        guess = density_weights(sigma, first.deltas)
     chosen = place_samples(field.space, rays, resampled(edges, guess.detach(), samples, generator))
     static = field.static_at(chosen.places, rays.unit_directions(samples))
     dynamic = field.dynamic_at(chosen.places, rays.time)
-    return Marched(chosen, static, dynamic, blend(static, dynamic, chosen.deltas), (edges, guess))
+    weights, colors = composited(static, dynamic, chosen.deltas)
+    return Marched(chosen, static, dynamic, weights, (edges, guess), colors)
+
+
+def composited(static: StaticValues, dynamic: DynamicValues, deltas: Tensor) -> tuple[RayWeights, RayColors | None]:
+    """:func:`blend`, and the colours where they cost nothing more."""
+    values = (static.raw, dynamic.raw, static.blend, static.color, dynamic.color)
+    if not kernels.served(*values, deltas):
+        return blend(static, dynamic, deltas), None
+    c = kernels.composite(*values, deltas)
+    weights = RayWeights(c.blended, c.of_dynamic, c.of_static, c.dynamic, c.static, c.transmittances)
+    return weights, RayColors(c.color, c.color_dynamic, c.color_static)
 
 
 def blend(static: StaticValues, dynamic: DynamicValues, deltas: Tensor) -> RayWeights:
@@ -141,6 +172,13 @@ def blend(static: StaticValues, dynamic: DynamicValues, deltas: Tensor) -> RayWe
     a_dy, a_st = alone_dy * v, alone_st * (1 - v)
     T = in_front((1 - a_dy) * (1 - a_st))
     return RayWeights(T * (a_dy + a_st), T * a_dy, T * a_st, weights_of(alone_dy)[0], weights_of(alone_st)[0], T)
+
+
+def density_weights(sigma: Tensor, deltas: Tensor) -> Tensor:
+    """(R, S) weights of a density (R, S) over intervals of lengths ``deltas`` (R, S), which get no gradient."""
+    if kernels.served(sigma, deltas):
+        return kernels.density_weights(sigma, deltas)
+    return weights_of(1 - torch.exp(-sigma * deltas))[0]
 
 
 def weights_of(alphas: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,12 +195,20 @@ def in_front(through: Tensor) -> Tensor:
 
 def stratified(rays: int, count: int, like: Tensor, generator: torch.Generator | None) -> Tensor:
     """(R, count + 1) edges from 0 to 1; the inner ones jittered by up to half an interval with a generator."""
+    noise = None if generator is None else _noise(rays, count, like, generator)
+    if noise is not None and kernels.served(noise):
+        return kernels.stratify(noise)
     edges = torch.linspace(0, 1, count + 1, dtype=like.dtype, device=like.device).expand(rays, -1)
-    if generator is None:
+    if noise is None:
         return edges
-    shift = (torch.rand(rays, count + 1, generator=generator).to(like) - 0.5) / count
-    shift[:, [0, -1]] = 0
+    shift = (noise - 0.5) / count
+    shift[:, 0] = shift[:, -1] = 0
     return edges + shift
+
+
+def _noise(rays: int, count: int, like: Tensor, generator: torch.Generator) -> Tensor:
+    """(R, count + 1) in [0, 1), drawn on the generator's device, so that a seed means the same on all."""
+    return torch.rand(rays, count + 1, generator=generator, device=generator.device).to(like)
 
 
 UNIFORM_SHARE = 0.1
@@ -172,6 +218,9 @@ UNIFORM_SHARE = 0.1
 def resampled(edges: Tensor, weights: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     """(R, count + 1) edges of intervals that hold equal shares of the weight of ``edges`` (R, P + 1), ``weights``
     (R, P): the inverse of the cumulative distribution (mip-NeRF 360, section 3). The first is 0, the last 1."""
+    if kernels.searched(edges, weights):
+        noise = None if generator is None else _noise(len(edges), count, edges, generator)
+        return kernels.resample(edges, weights, noise, count, UNIFORM_SHARE)
     widths = edges.diff(dim=1)
     p = weights / weights.sum(1, keepdim=True).clamp(min=1e-8)
     p = (1 - UNIFORM_SHARE) * p + UNIFORM_SHARE * widths
@@ -186,10 +235,12 @@ def resampled(edges: Tensor, weights: Tensor, count: int, generator: torch.Gener
 
 def place_samples(space: Space, rays: Rays, edges: Tensor) -> Samples:
     """The middles of intervals and where they are; lengths of intervals get no gradient."""
+    if kernels.served(rays.origins, rays.directions, edges) and not edges.requires_grad:
+        return Samples(edges, *kernels.place(space, rays.origins, rays.directions, edges, BEHIND))
     s = 0.5 * (edges[:, 1:] + edges[:, :-1])
     depths = space.depth(s)
     places = space.fold(rays.points(depths))
     with torch.no_grad():
         steps = torch.linalg.vector_norm(places.view(*s.shape, 3).diff(dim=1), dim=2)
-        deltas = torch.cat([steps, torch.full_like(steps[:, :1], BEHIND)], dim=1)
+        deltas = torch.cat([steps, torch.full_like(s[:, :1], BEHIND)], dim=1)
     return Samples(edges, s, depths, places, deltas)
