@@ -10,10 +10,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from renderer.camera import Camera
-from renderer.splat.backends import Backend, pose_of, splatter
+from renderer.splat import cpu, reference
+from renderer.splat.backends import Backend, Splatter, chosen, pose_of
 from renderer.splat.types import SplatImage, Splats
 
-__all__ = ["Backend", "SplatImage", "Splats", "depth_histogram", "splat"]
+__all__ = ["Backend", "SplatImage", "Splats", "depth_histogram", "splat", "splatter"]
 
 
 def splat(
@@ -58,3 +59,13 @@ def depth_histogram(splats: Splats, camera: Camera, edges: Tensor, backend: Back
     if edges.dim() != 1 or len(edges) < 2 or not bool((edges.diff() > 0).all()):
         raise ValueError(f"edges of shape {tuple(edges.shape)} are not two or more ascending depths")
     return splatter(backend, splats).depth_histogram(splats, camera, pose_of(camera, splats), edges)
+
+
+def splatter(backend: Backend, splats: Splats) -> Splatter:
+    """The module of the backend, or for "auto" of the one that serves these tensors."""
+    name = chosen(backend, splats)
+    if name == "cuda":
+        from renderer.cuda import splat as cuda  # it imports this package's types, and few machines need it
+
+        return cuda
+    return cpu if name == "cpu" else reference

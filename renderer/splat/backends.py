@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from renderer.camera import Camera
-from renderer.splat import cpu, reference
 from renderer.splat.types import SplatImage, Splats
 
 Backend = Literal["auto", "reference", "cpu", "cuda"]
@@ -44,16 +43,6 @@ def chosen(backend: Backend, splats: Splats) -> Chosen:
     if splats.means.device.type == "cpu":
         return "cpu"
     return "cuda" if splats.means.is_cuda and has_cupy() else "reference"
-
-
-def splatter(backend: Backend, splats: Splats) -> Splatter:
-    """The module of the :func:`chosen` backend."""
-    name = chosen(backend, splats)
-    if name == "cuda":
-        from renderer.cuda import splat as cuda  # it imports the types of this package, and few machines need it
-
-        return cuda
-    return cpu if name == "cpu" else reference
 
 
 @cache

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from renderer.camera import Camera
-from renderer.splat import reference
-from renderer.splat.backends import Backend, pose_of, splatter
+from renderer.splat import reference, splatter
+from renderer.splat.backends import Backend, pose_of
 from renderer.splat.types import Splats
 
 
