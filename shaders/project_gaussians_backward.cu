@@ -2,7 +2,7 @@
 // row of every gradient. Needs project.cu, slice.cu and harmonics.cu. WITH_CAMERA: whether the gradients of pose,
 // intrinsics and camera centre are wanted.
 
-extern "C" __global__ void __launch_bounds__(128) project_gaussians_backward(
+extern "C" __global__ void __launch_bounds__(128, 4) project_gaussians_backward(
     const float* __restrict__ positions,    // (N, 3)
     const float* __restrict__ times,        // (N)
     const float* __restrict__ scales,       // (N, 3)

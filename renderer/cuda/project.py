@@ -157,7 +157,7 @@ def project_gaussians_backward(
     ``v_screen``: as in :func:`project_splats_backward`. Gaussians that reach no pixel have gradients of zero.
     """
     N, tensors = len(gaussians), _tensors(gaussians)
-    *shapes, _, sh_rest = tensors  # the gradients do not depend on sh_dc, but where a colour is clamped
+    *shapes, _, sh_rest = tensors  # of sh_dc they depend on no more than whether a colour is clamped
     gradients = {name: torch.empty_like(t) for name, t in zip(PARAMETERS, tensors, strict=True)}
     grid = blocks(N, GAUSSIAN_THREADS)
     parts = sh_rest.new_empty(CAMERA_VALUES + 3, grid) if camera else None
