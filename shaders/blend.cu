@@ -16,8 +16,8 @@ extern "C" __global__ void __launch_bounds__(256) blend(
     float* __restrict__ depth,             // (H, W)
     float* __restrict__ opacity,           // (H, W)
     float* __restrict__ error,             // (H, W), none without WITH_TARGET
-    int* __restrict__ ends,                // (H, W) one behind the place of the last contribution; none where not wanted
-    int* __restrict__ bucket_tiles,        // (buckets,) of those that a pixel needs, the others stay; none without WITH_BUCKETS
+    int* __restrict__ ends,                // (H, W) one behind the last contribution's place; perhaps none
+    int* __restrict__ bucket_tiles,        // (buckets,) where a ray gets to; none without WITH_BUCKETS
     float* __restrict__ states             // (buckets, STATE * 256); none without WITH_BUCKETS
 ) {
     const Place at = place_of_thread(width, height);

@@ -1,8 +1,9 @@
 // The gradient of blend.cu with respect to `screen`, for either way of adding it up: read after walk.cu.
 //
-// With f_i the gradient of what contribution i adds per unit of weight, dL/d alpha_i = T_i f_i - (sum behind i of w f) /
-// (1 - alpha_i). The sum behind is the total, known from the picture, less the sum so far; so both ways go front to back. A
-// clamped alpha passes no gradient on. Both add to v_screen, columns 0 to 9.
+// With f_i the gradient of what contribution i adds per unit of weight,
+// dL/d alpha_i = T_i f_i - (sum behind i of w f) / (1 - alpha_i). The sum behind is the total, known from the picture,
+// less the sum so far; so both ways go front to back. A clamped alpha passes no gradient on. Both add to v_screen,
+// columns 0 to 9.
 
 constexpr int GRADIENTS = 10;
 
@@ -59,9 +60,11 @@ __device__ __forceinline__ Incoming incoming(const Pictures& of, int pixel, int 
     return in;
 }
 
-// Take one splat at an offset from its centre out of `in`: its own gradient is added to `v`, whose entries are the
+// Go past one splat, the pixel at an offset from its centre: its gradient is added to `v`, of which `finish` makes the
 // columns of `screen`. False, and nothing done, where it adds nothing to the pixel.
-__device__ __forceinline__ bool take(const Record& r, float dx, float dy, float* v, float& T, float& behind, const Incoming& in) {
+__device__ __forceinline__ bool take(
+    const Record& r, float dx, float dy, float* v, float& T, float& behind, const Incoming& in
+) {
     const float raw = raw_alpha(r, dx, dy), alpha = fminf(raw, ALPHA_MAX);
     if (!(alpha >= ALPHA_MIN)) return false;
     const float through = 1.0f - alpha, weight = alpha * T;
