@@ -1,12 +1,12 @@
 #!/bin/sh
-# Install what a window, and with "test" a virtual one, needs from Debian or Ubuntu. Never fails: what cannot be had is
-# said, and the program or the tests do without.
+# Install what a window needs from Debian or Ubuntu, and with "test" what a virtual one and the emulator of a GPU need.
+# Never fails: what cannot be had is said, and the program or the tests do without.
 set -u
 purpose=${1:-window}
 
 packages="libgl1 libegl1 libgl1-mesa-dri libglx-mesa0 libegl-mesa0"
 if [ "$purpose" = test ]; then
-    packages="$packages xvfb xauth xdotool imagemagick x11-utils wmctrl openbox"
+    packages="$packages xvfb xauth xdotool imagemagick x11-utils wmctrl openbox g++"
 fi
 
 missing=
