@@ -282,7 +282,7 @@ def marched(kind: str, dtype: torch.dtype, device: torch.device, pixels: Tensor)
     field = RadianceField(FieldShape((6, 5, 7), 3, (1, 2), 4, 8, 4, True), SPACES[kind], frames=4, seed=3)
     pose, zoom = torch.tensor(POSE, dtype=dtype, requires_grad=True), torch.ones((), dtype=dtype, requires_grad=True)
     field = field.to(device=device, dtype=dtype)
-    rays = rays_through(CAMERA, pixels.to(device), 0.4, pose, zoom)
+    rays = rays_through(CAMERA, pixels, 0.4, pose, zoom)
     m = march(field, rays, 40, 33, torch.Generator().manual_seed(0))
     out = {"color": m.color(), "dynamic": m.color_alone("dynamic"), "static": m.color_alone("static")}
     out |= {"blended": m.weights.blended, "guess": m.proposals[1], "edges": m.samples.edges}

@@ -132,11 +132,18 @@ class FieldTrainer(Trainer):
         assert c.proposals is not None and c.samples is not None
         pose, zoom = self.cameras.pose(index, self.done), self.cameras.zoom(self.done)
         rays = rays_through(shot.camera, pixels, shot.time, pose, zoom)
+        if self._field.device.type != "cpu":  # to draw so many numbers and send them there takes longer than to march
+            generator = torch.Generator(self._field.device).manual_seed(generator.initial_seed())
         return march(self._field, rays, c.proposals, c.samples, generator)
 
     def _targets_at(self, index: int, pixels: Tensor) -> RayTargets:
         x, y = pixels.unbind(1)
-        return RayTargets(self.targets.picture(index)[y, x], self.targets.moving(index)[y, x], pixels)
+        color, moving = self.targets.picture(index)[y, x], self.targets.moving(index)[y, x]
+        return RayTargets(self._there(color), self._there(moving), self._there(pixels))
+
+    def _there(self, x: Tensor) -> Tensor:
+        """What is known of the clip, which lies on the CPU, where the field is; nothing waits for it."""
+        return x.to(self._field.device, non_blocking=True)
 
     def _depths(self, index: int, pixels: Tensor, m: Marched, targets: RayTargets) -> Tensor:
         """DDR, its relatives, and empty space."""
@@ -175,9 +182,10 @@ class FieldTrainer(Trainer):
         assert other is not None
         flow, seen = self.targets.flow(index, other)
         x, y = pixels.unbind(1)
-        pose, zoom = self.cameras.pose(other, self.done), self.cameras.zoom(self.done)
+        pose, zoom = self._there(self.cameras.pose(other, self.done)), self.cameras.zoom(self.done)
+        zoom = None if zoom is None else self._there(zoom)
         shot = self.dataset.shots[other]
-        return Neighbour(side, shot.time, shot.camera, pose, zoom, flow[y, x], seen[y, x])
+        return Neighbour(side, shot.time, shot.camera, pose, zoom, self._there(flow[y, x]), self._there(seen[y, x]))
 
     def _planes(self) -> Tensor:
         """What keeps the planes smooth."""

@@ -108,7 +108,7 @@ def field_histogram(
         spread_over_bins(getattr(m.weights, part), field.space.depth(m.samples.edges), torch.tensor(edges))
         for _, m in _chunks(field, view)
     ]
-    return torch.cat(rows).numpy().reshape(view.camera.height, view.camera.width, -1)
+    return torch.cat(rows).cpu().numpy().reshape(view.camera.height, view.camera.width, -1)
 
 
 def spread_over_bins(weights: Tensor, edges: Tensor, bins: Tensor) -> Tensor:

@@ -37,6 +37,11 @@ class Rays:
     def __len__(self) -> int:
         return len(self.origins)
 
+    def to(self, device: torch.device) -> Rays:
+        """The same there; nothing waits for what a GPU has yet to do."""
+        origins, directions = (x.to(device, non_blocking=True) for x in (self.origins, self.directions))
+        return Rays(origins, directions, self.time)
+
     def points(self, depths: Tensor) -> Tensor:
         """(R * S, 3) world points at depths (R, S)."""
         return (self.origins[:, None] + depths[..., None] * self.directions[:, None]).reshape(-1, 3)
@@ -52,17 +57,16 @@ def rays_through(
 ) -> Rays:
     """Rays through the centres of ``pixels`` (R, 2), column and row.
 
-    ``pose``: (4, 4) world-to-camera that replaces the camera's own. ``zoom``: () factor of the focal length. Both may
-    be learned.
+    ``pose``: (4, 4) world-to-camera that replaces the camera's own, on the pixels' device. ``zoom``: () factor of the
+    focal length. Both may be learned.
     """
     dtype = torch.float32 if pose is None else pose.dtype
     if pose is None:
-        pose = torch.as_tensor(camera.world_to_camera.copy(), dtype=dtype)
-    pose = pose.to(pixels.device)
+        pose = torch.as_tensor(camera.world_to_camera.copy(), dtype=dtype, device=pixels.device)
     x = (pixels[:, 0].to(dtype) + 0.5 - camera.cx) / camera.fx
     y = (pixels[:, 1].to(dtype) + 0.5 - camera.cy) / camera.fy
     if zoom is not None:
-        x, y = x / zoom.to(x.device), y / zoom.to(x.device)
+        x, y = x / zoom, y / zoom
     local = torch.stack([x, y, torch.ones_like(x)], dim=1)
     R, T = pose[:3, :3], pose[:3, 3]
     return Rays((-T @ R).expand(len(local), 3), local @ R, time)
@@ -136,11 +140,12 @@ class Marched:
 def march(
     field: RadianceField, rays: Rays, proposals: int, samples: int, generator: torch.Generator | None = None
 ) -> Marched:
-    """Sample the rays and weigh the samples.
+    """Sample the rays, on the field's device, and weigh the samples.
 
     ``proposals``: samples of the proposal field, evenly in disparity. ``samples``: those of the field itself, where the
     proposals' weight is. With a ``generator`` every place is jittered, as in training; without one nothing is random.
     """
+    rays = rays.to(field.device)
     edges = stratified(len(rays), proposals, rays.origins, generator)
     first = place_samples(field.space, rays, edges)
     with torch.set_grad_enabled(torch.is_grad_enabled() and generator is not None):

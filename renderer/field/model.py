@@ -119,6 +119,11 @@ class RadianceField(nn.Module):
         return [p for name, p in self.named_parameters() if not name.endswith("planes.values")]
 
     @property
+    def device(self) -> torch.device:
+        """Where its tensors are."""
+        return self.static_planes.values.device
+
+    @property
     def size(self) -> int:
         """Number of learned values."""
         return sum(p.numel() for p in self.parameters())

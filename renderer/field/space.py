@@ -12,6 +12,7 @@ normalised device coordinates these are equal steps.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -43,9 +44,8 @@ class Space:
 
     def fold(self, points: Tensor) -> Tensor:
         """World points (N, 3) to the cube; differentiable."""
-        R, T = self._pose(points)
+        R, T, half = _tensors(self, points.dtype, points.device)
         local = points @ R.T + T
-        half = points.new_tensor(self.half)
         if self.kind == "ndc":
             z = local[:, 2].clamp(min=LEAST_DEPTH * self.near)
             s = (1 / self.near - 1 / z) / (1 / self.near - 1 / self.far)
@@ -58,8 +58,7 @@ class Space:
 
     def unfold(self, places: Tensor) -> Tensor:
         """The inverse of :meth:`fold`."""
-        R, T = self._pose(places)
-        half = places.new_tensor(self.half)
+        R, T, half = _tensors(self, places.dtype, places.device)
         if self.kind == "ndc":
             s = 0.5 * (places[:, 2] + 1)
             most = 1 / (LEAST_DEPTH * self.near)
@@ -82,10 +81,6 @@ class Space:
         """The inverse of :meth:`depth`; depths outside [near, far] give places outside [0, 1]."""
         return (1 / self.near - 1 / depth) / (1 / self.near - 1 / self.far)
 
-    def _pose(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        pose = like.new_tensor(self.world_to_local)
-        return pose[:3, :3], pose[:3, 3]
-
     def as_json(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return dict(vars(self))
@@ -104,3 +99,10 @@ class Space:
         """From arrays: ``pose`` (4, 4), ``half`` (3,)."""
         rows = tuple(tuple(float(x) for x in row) for row in pose)
         return Space(kind, rows, tuple(float(x) for x in half), near, far)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=16)
+def _tensors(space: Space, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """The rotation, translation and half angles of a space; kept, because a GPU waits for what is copied to it."""
+    pose = torch.tensor(space.world_to_local, dtype=dtype, device=device)
+    return pose[:3, :3], pose[:3, 3], torch.tensor(space.half, dtype=dtype, device=device)
