@@ -48,7 +48,7 @@ def measured(folder: Path, seconds: float, gaussians: int) -> list[Row]:
     options = ("--steps", "30000", "--densify.max-gaussians", str(gaussians), "--save-every", "100000",
                "--evaluate-every", "100000")  # fmt: skip
     display = Display()
-    app = App(display, folder, "demo", *options, "--train", "--out", str(run), "--size", "1120", "760")
+    app = App(display, folder, "demo", *options, "--train", "--out", str(run), "--size", "1120", "760", anew=True)
     try:
         app.until(lambda s: s["step"] >= WARM, timeout=600)
         resize(app)

@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from tests.gui_nursery import Child, Nursery
 
 ROOT = Path(__file__).parent.parent
 TOOLS = ("Xvfb", "xdotool", "import")
@@ -47,19 +50,30 @@ class Display:
         self._process.wait()
 
 
-class App:
-    """A running ``dynview-gui``."""
+@cache
+def _nursery() -> Nursery:
+    return Nursery()
 
-    def __init__(self, display: Display, folder: Path, *arguments: str) -> None:
+
+class App:
+    """A running ``dynview-gui``. ``anew``: as a new process, as a person starts it, instead of a fork of one that has
+    imported everything."""
+
+    def __init__(self, display: Display, folder: Path, *arguments: str, anew: bool = False) -> None:
         self._environment = {**os.environ, "DISPLAY": display.name, "PYTHONFAULTHANDLER": "1", "PYTHONPATH": str(ROOT)}
         self._environment.pop("WAYLAND_DISPLAY", None)
         self._environment.setdefault("DYNVIEW_CONFIG", str(folder / "config"))
         self._log = (folder / "window.log").open("w+")
         path = folder / "control"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "app.gui.main", *arguments, "--control", str(path)],
-            env=self._environment, stdout=self._log, stderr=self._log, cwd=folder,
-        )  # fmt: skip
+        self.process: subprocess.Popen[bytes] | Child
+        arguments = (*arguments, "--control", str(path))
+        if anew:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app.gui.main", *arguments],
+                env=self._environment, stdout=self._log, stderr=self._log, cwd=folder,
+            )  # fmt: skip
+        else:
+            self.process = _nursery().window([*arguments], self._environment, folder, Path(self._log.name))
         connection = socket.socket(socket.AF_UNIX)
         deadline = time.monotonic() + 60
         while True:
@@ -102,6 +116,11 @@ class App:
         self.xdotool(*map(str, arguments))
         self.frames()
 
+    def type(self, text: str) -> None:
+        """Type into what has the focus; Dear PyGui takes one press or release per frame."""
+        self.xdotool("type", text)
+        self.frames(2 * len(text) + 3)
+
     def xdotool(self, *arguments: str) -> None:
         """xdotool, without waiting for the window."""
         subprocess.run(["xdotool", *arguments], env=self._environment, check=True, stdout=subprocess.DEVNULL)
@@ -133,17 +152,24 @@ class App:
         x, y, width, height = (int(values[name]) for name in ("X", "Y", "WIDTH", "HEIGHT"))
         return x, y, width, height
 
+    def hover(self, tag: str, dx: float = 0.5, dy: float = 0.5) -> tuple[int, int]:
+        """Move the mouse to a widget, and after it while the layout still moves."""
+        place = None
+        while place != (now := self.place(tag, dx, dy)):
+            self.mouse("mousemove", *now)
+            place = now
+        return place
+
     def click(self, tag: str, dx: float = 0.5, dy: float = 0.5) -> tuple[int, int]:
         """Press and release the left button on a widget."""
-        x, y = self.place(tag, dx, dy)
-        self.mouse("mousemove", x, y)
+        x, y = self.hover(tag, dx, dy)
         self.mouse("mousedown", 1)
         self.mouse("mouseup", 1)
         return x, y
 
     def drag(self, tag: str, by: tuple[int, int], button: int = 1) -> None:
         """Drag from the middle of a widget."""
-        self.mouse("mousemove", *self.place(tag))
+        self.hover(tag)
         self.mouse("mousedown", button)
         for _ in range(4):
             self.mouse("mousemove_relative", "--", by[0] // 4, by[1] // 4)
@@ -155,7 +181,31 @@ class App:
         self.until(lambda s: s["tab"] == title)
 
     def key(self, name: str) -> None:
-        self.mouse("key", name)
+        """Press and release a key, or a chord such as ctrl+a: as a person does, its modifiers a frame before and after
+        the rest. Dear PyGui loses every other chord that comes and goes within a frame."""
+        *modifiers, last = name.split("+")
+        for modifier in modifiers:
+            self.mouse("keydown", modifier)
+        self.mouse("key", last)
+        for modifier in reversed(modifiers):
+            self.mouse("keyup", modifier)
+        self.frames(2)
+
+    def enter(self, tag: str, text: str, end: str = "Return") -> None:
+        """Replace what is in a field, and end with a key."""
+        self.focus(tag)
+        self.key("ctrl+a")
+        self.type(text)
+        self.key(end)
+
+    def focus(self, tag: str) -> None:
+        """Click into a field, left of a label. A menu or a popup that is just closing or opening takes a click for
+        itself."""
+        for _ in range(3):
+            self.click(tag, 0.2)
+            if self.ask("active", tag=tag):
+                return
+        raise AssertionError(f"{tag} does not take the focus; {self.log()}")
 
     def screenshot(self, path: Path) -> NDArray[np.uint8]:
         """The whole screen, (900, 1400, 3)."""

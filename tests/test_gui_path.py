@@ -59,11 +59,7 @@ def add_three(app: App) -> list[list[float]]:
 
 def typed(app: App, tag: str, text: str, end: str = "Return") -> None:
     """Replace what is in a field."""
-    app.click(tag, 0.2)  # left of a label
-    app.key("ctrl+a")
-    app.mouse("type", text)
-    app.key(end)
-    app.frames(3)
+    app.enter(tag, text, end)
 
 
 def test_k_adds_the_view_on_the_screen_at_its_time(app: App) -> None:

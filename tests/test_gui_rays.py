@@ -194,9 +194,7 @@ def test_a_ray_is_compared_with_what_it_was(app: App) -> None:
     assert frozen["step"] == checkpoint["step"] == checkpoint["checkpoint"] == step
     np.testing.assert_allclose(frozen["composite"], checkpoint["composite"], atol=1e-6)
     assert now["time"] > 0.3 and frozen["time"] == 0
-    app.click("name pin 1")
-    app.mouse("key", "ctrl+a")
-    app.mouse("type", "wall")
+    app.enter("name pin 1", "wall")
     assert app.until(lambda s: s["pins"][0]["name"] == "wall")
     app.click("show pin 2")
     app.until(lambda s: not s["pins"][1]["shown"])

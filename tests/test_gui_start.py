@@ -39,8 +39,8 @@ def start(display: Display, tmp_path: Path) -> Iterator[Callable[..., App]]:
 def typed(app: App, tag: str, text: str) -> None:
     """Click into a field, type, and press Enter."""
     app.click(tag)
-    app.mouse("type", "--delay", "25", text)
-    app.mouse("key", "Return")
+    app.type(text)
+    app.key("Return")
 
 
 def clip(folder: Path) -> Path:

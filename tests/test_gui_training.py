@@ -41,19 +41,13 @@ def open_settings(app: App) -> None:
 
 
 def find(app: App, text: str) -> None:
-    app.click("settings_search")
-    app.key("ctrl+a")
-    app.mouse("type", text)
-    app.frames()
+    app.enter("settings_search", text)
 
 
 def write(app: App, path: str, text: str) -> None:
     """Type a value into the widget of a setting."""
     find(app, path.rpartition(".")[2].replace("_", " "))
-    app.click(f"setting {path}")
-    app.key("ctrl+a")
-    app.mouse("type", text)
-    app.key("Return")
+    app.enter(f"setting {path}", text)
 
 
 def description(folder: Path) -> dict[str, object]:

@@ -70,6 +70,8 @@ class Control:
                 return dpg.get_item_label(request["tag"])
             case "shown":
                 return bool(dpg.is_item_shown(request["tag"]))
+            case "active":
+                return bool(dpg.is_item_active(request["tag"]))
             case "set":
                 dpg.set_value(request["tag"], request["value"])
                 return None

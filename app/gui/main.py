@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import importlib
+import importlib.util
 import logging
 import os
 import signal
@@ -64,6 +64,13 @@ def check_display() -> None:
     x11.XCloseDisplay(ctypes.c_void_p(connection))
 
 
+def load_triton() -> None:
+    """Torch's optimisers load Triton, where it is, and its LLVM must come before that of Mesa's software renderer: the
+    other way round the process crashes."""
+    if importlib.util.find_spec("triton") is not None:
+        importlib.import_module("triton._C.libtriton")
+
+
 def main() -> None:
     """Entry point of ``dynview-gui``."""
     keep_freed_memory()
@@ -75,9 +82,7 @@ def main() -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         # Mesa's software renderer leaves the other half of the processor to training
         os.environ.setdefault("LP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
-        # torch's optimisers load Triton, whose LLVM must come before that of Mesa's software renderer: the other way
-        # round the process crashes
-        importlib.import_module("torch._dynamo")
+        load_triton()
         from app.gui.desk import Source
         from app.gui.window import Options, Window
 
@@ -91,6 +96,10 @@ def main() -> None:
     except InputError as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)
+    # everything is saved and every thread has ended: taking two seconds to free modules one by one helps nobody
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
