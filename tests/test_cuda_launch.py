@@ -176,6 +176,12 @@ def test_a_mistake_is_told(kernel: str, arguments: tuple[Tensor | int, ...], com
 
 
 @needs_emulator
+def test_more_threads_than_a_kernel_is_compiled_for_are_refused() -> None:
+    with emulated(), pytest.raises(EmulatorError, match="add: 288 threads, more than its __launch_bounds__ of 256"):
+        launch(SAMPLES, "add", 1, 288, torch.ones(9), 1.0, torch.ones(9), 9)
+
+
+@needs_emulator
 def test_what_is_outside_an_argument_reads_as_nothing_useful() -> None:
     out = torch.empty(32)
     with emulated():

@@ -19,7 +19,7 @@ from tests.cuda_emulator.library import Launched, library, stacks
 Order = Literal["forward", "reversed"] | int
 Value = ctypes.c_void_p | ctypes.c_int | ctypes.c_float
 GUARD = 4096  # bytes
-_POISON = torch.tensor([0xFFF5A5C3 - 2**32], dtype=torch.int32)  # as cuda.h's: NaN for floats, far off as an index
+_POISON = torch.tensor([0xFFF5A5C3 - 2**32], dtype=torch.int32)  # as fibers.h's: NaN for floats, far off as an index
 _LOCK = Lock()
 
 

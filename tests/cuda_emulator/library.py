@@ -6,6 +6,7 @@ import ctypes
 import getpass
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
 from functools import cache
@@ -13,11 +14,13 @@ from pathlib import Path
 
 from renderer.cuda.program import Parameter, Program
 
-HEADER = Path(__file__).parent / "cuda.h"
+HEADERS = tuple(Path(__file__).parent / name for name in ("fibers.h", "cuda.h"))
 COMPILER = (
     "g++", "-std=gnu++17", "-O2", "-shared", "-fPIC", "-w", "-fwrapv", "-fno-strict-aliasing", "-fno-ipa-reference",
     "-fno-ipa-ra", "-ffp-contract=off", "-fno-exceptions", "-pthread",
 )  # fmt: skip
+
+_BOUNDS = re.compile(r"__launch_bounds__\s*\(([^),]+)[^)]*\)\s*(\w+)\s*\(")
 
 
 class CompilerError(RuntimeError):
@@ -25,7 +28,7 @@ class CompilerError(RuntimeError):
 
 
 class Launched(ctypes.Structure):
-    """As cuda.h's Launch."""
+    """As fibers.h's Launch."""
 
     _fields_ = (
         ("arguments", ctypes.POINTER(ctypes.c_void_p)),
@@ -79,19 +82,20 @@ def _compile(text: str, path: Path) -> None:
 
 
 def _text(program: Program) -> str:
-    kernels = program.kernels()
-    wrappers = "\n".join(_wrapper(name, parameters) for name, parameters in kernels.items())
-    header = f'#line 1 "{HEADER.name}"\n{HEADER.read_text()}'
-    return f'{header}\n{program.text()}\n}}  // namespace\n}}  // namespace kernels\n#line 1 "wrappers"\n{wrappers}\n'
+    text = program.text()
+    bounds = {name: bound for bound, name in _BOUNDS.findall(text)}
+    wrappers = "\n".join(_wrapper(name, p, bounds.get(name, "1024")) for name, p in program.kernels().items())
+    headers = "".join(f'#line 1 "{path.name}"\n{path.read_text()}\n' for path in HEADERS)
+    return f'{headers}{text}\n}}  // namespace\n#line 1 "wrappers"\n{wrappers}\n}}  // namespace kernels\n'
 
 
-def _wrapper(name: str, parameters: tuple[Parameter, ...]) -> str:
+def _wrapper(name: str, parameters: tuple[Parameter, ...], most_threads: str) -> str:
     values = ", ".join(
         f"*static_cast<{p.type}*>(a[{k}])" if p.dtype is None else f"static_cast<{p.type}*>(a[{k}])"
         for k, p in enumerate(parameters)
     )
     return (
-        f"static void call_{name}(void** a) {{ kernels::{name}({values}); }}\n"
+        f"static void call_{name}(void** a) {{ {name}({values}); }}\n"
         f'extern "C" const char* emulated_{name}(const emulator::Launch* launch) '
-        f"{{ return emulator::run(call_{name}, *launch); }}"
+        f"{{ return emulator::run(call_{name}, {most_threads}, *launch); }}"
     )

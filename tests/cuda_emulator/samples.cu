@@ -1,8 +1,9 @@
 // Kernels that tests/test_cuda_launch.py knows the results of, and kernels with mistakes.
 
 constexpr unsigned ALL = 0xffffffffu;
+constexpr int MOST = 256;
 
-extern "C" __global__ void __launch_bounds__(256) add(
+extern "C" __global__ void __launch_bounds__(MOST) add(
     const float* __restrict__ x,  // (n,)
     float a,
     float* __restrict__ out,  // (n,)
