@@ -1,5 +1,6 @@
 """Launching kernels: what is refused before anything runs, and what stands in for a GPU in tests."""
 
+import platform
 import re
 import subprocess
 import sys
@@ -173,6 +174,16 @@ def test_a_mistake_is_told(kernel: str, arguments: tuple[Tensor | int, ...], com
     assert torch.equal(out, torch.ones(32))
     for argument, copy in zip(arguments, copies, strict=True):
         assert not isinstance(argument, Tensor) or torch.equal(argument, copy)
+
+
+@needs_emulator
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="knows how to do this on x86 alone")
+def test_tiny_numbers_are_zero() -> None:
+    tiny, out = torch.full((32,), 1e-40), torch.zeros(32)
+    with emulated():
+        launch(SAMPLES, "add", 1, 32, tiny, 1.0, out, 32)
+    assert torch.equal(out.view(torch.int32), torch.zeros(32, dtype=torch.int32))
+    assert (tiny * 1.0).view(torch.int32).all()  # and not for the rest of the process
 
 
 @needs_emulator

@@ -404,6 +404,10 @@ static const char* run(void (*kernel)(void**), int most_threads, const Launch& l
     action.sa_handler = trapped;
     action.sa_flags = SA_ONSTACK | SA_NODEFER;
     for (int k = 0; k < 3; ++k) sigaction(SIGNALS[k], &action, &old[k]);
+#if defined(__x86_64__)
+    unsigned rounding = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(rounding | 0x8040);  // tiny numbers are 0, as the kernels are compiled
+#endif
     if (!sigsetjmp(recovery, 1)) {
         for (long long k = 0; k < n && !failed; ++k) {
             unsigned long long b = order == REVERSED ? n - 1 - k : (start + k * stride) % n;
@@ -412,6 +416,9 @@ static const char* run(void (*kernel)(void**), int most_threads, const Launch& l
             run_block(threads);
         }
     }
+#if defined(__x86_64__)
+    __builtin_ia32_ldmxcsr(rounding);
+#endif
     for (int k = 0; k < 3; ++k) sigaction(SIGNALS[k], &old[k], nullptr);
     sigaltstack(&old_stack, nullptr);
     return failed ? message : nullptr;
