@@ -167,6 +167,6 @@ def gaussian_ray(gaussians: Gaussians, view: View, pixel: tuple[int, int]) -> Ra
 
 def frozen(tensor: torch.Tensor) -> NDArray:
     """The tensor's values as a read-only array."""
-    array = tensor.numpy()
+    array = tensor.cpu().numpy()
     array.setflags(write=False)
     return array

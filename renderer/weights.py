@@ -145,7 +145,7 @@ def _field_row(field: RadianceField, view: View, row: int, edges: Edges) -> dict
     W = view.camera.width
     pixels = torch.stack([torch.arange(W), torch.full((W,), row)], dim=1)
     m = march(field, rays_through(view.camera, pixels, view.time), PROPOSALS, SAMPLES)
-    w, bins = m.weights, torch.as_tensor(edges)
+    w, bins = m.weights, torch.as_tensor(edges, device=field.device)
     ends = field.space.depth(m.samples.edges.double())  # (W, S + 1)
     sigma_st, sigma_dy = (density(v.raw).view(W, -1) for v in (m.static, m.dynamic))
 

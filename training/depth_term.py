@@ -28,7 +28,8 @@ LEAST_MEMBERS = {"frame": 1, "batch": 8}
 class SeenRays:
     """R rays with S samples. ``s``: (R, S) normalised depths, ascending. ``weights``: (R, S) by branch: "total",
     "dynamic", "static". ``edges``: (R, S + 1) of the intervals, None for contributions that are points.
-    ``target``: (R,) normalised depth that is known, NaN where none is. ``disparity``: (R,) of the same, in any unit."""
+    ``target``: (R,) normalised depth that is known, NaN where none is. ``disparity``: (R,) of the same, in any unit.
+    These two may lie on the CPU: then nobody waits to learn how many are known."""
 
     s: Tensor
     weights: Branches
@@ -76,8 +77,8 @@ class DepthTerm:
         known = torch.isfinite(rays.target)
         if not self.needs_depth or int(known.sum()) < LEAST_MEMBERS[d.alignment]:
             return self.weight(step) * total
-        s, w = s[known], w[known]
-        target = self._aligned(s, w, rays.target[known], rays.disparity[known])
+        s, w, disparity = s[known], w[known], rays.disparity[known].to(s)
+        target = self._aligned(s, w, rays.target[known].to(s), disparity)
         if d.expected:
             total = total + d.expected * losses.expected_depth_loss(s, w, target, form=d.expected_form)
         if d.ds_nerf_kl:
@@ -87,7 +88,7 @@ class DepthTerm:
             expected = (losses.normalised(rays.weights["total"][known]) * s).sum(1)
             total = total + d.gradient * losses.depth_gradient(expected, target)
         if r.weight:
-            total = total + r.weight * self._ddr_loss(s, w, target, -rays.disparity[known], step)
+            total = total + r.weight * self._ddr_loss(s, w, target, -disparity, step)
         return self.weight(step) * total
 
     def empty_space(self, sigma: dict[str, Tensor], rays: SeenRays, moving: Tensor | None, step: int) -> Tensor:
@@ -97,12 +98,11 @@ class DepthTerm:
         if not r.empty or int(known.sum()) < LEAST_MEMBERS[self._depth.alignment]:
             return rays.s.new_zeros(())
         if r.empty_form == "released":
-            surface = losses.released_boundary(rays.disparity[known])
+            surface = losses.released_boundary(rays.disparity[known].to(rays.s))
         else:
-            surface = self._aligned(
-                rays.s[known], rays.weights["total"][known], rays.target[known], rays.disparity[known]
-            )
-        still = torch.zeros(len(known), dtype=torch.bool) if moving is None else moving
+            target, disparity = (x[known].to(rays.s) for x in (rays.target, rays.disparity))
+            surface = self._aligned(rays.s[known], rays.weights["total"][known], target, disparity)
+        still = torch.zeros_like(rays.s[:, 0], dtype=torch.bool) if moving is None else moving
         masks = losses.empty_masks(still[known], r.empty_masks)
         parts = zip(("dynamic", "static"), masks, strict=True)
         terms = [
@@ -114,7 +114,7 @@ class DepthTerm:
         r = self._ddr
         if r.estimator == "exact":
             return losses.ddr_exact(s, w, target)
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
+        generator = torch.Generator(w.device).manual_seed(self._seed * 1_000_003 + step)
         return gumbel.ddr_gumbel(
             s, w, target if self._depth.alignment == "frame" else depth_like,
             count=r.samples, temperature=self.temperature(step), generator=generator,

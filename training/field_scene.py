@@ -111,6 +111,10 @@ class RadianceOptimizer:
     def load_moments(self, state: dict[str, Tensor]) -> None:
         """The inverse of :meth:`moments`."""
         for name, p in self.names.items():
-            kept = {k.removeprefix(name + "/"): v.clone() for k, v in state.items() if k.startswith(name + "/")}
+            kept = {
+                k.removeprefix(name + "/"): v.to(p.device, copy=True)
+                for k, v in state.items()
+                if k.startswith(name + "/")
+            }
             if kept:
                 self._adam.state[p] = kept

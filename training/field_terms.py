@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from renderer.camera import Camera
-from renderer.field.march import Marched, weights_of
+from renderer.field.march import Marched, density_weights
 from renderer.field.model import DynamicValues, RadianceField, density
 from training.config import TrainConfig
 from training.ddr_config import TermsConfig
@@ -74,8 +74,8 @@ class SceneTerms:
         if c.dynamic:
             total = total + c.dynamic * (m.color_alone("dynamic") - targets.color).square().mean()
         if c.static:
-            still = torch.ones(len(targets.color)) if targets.moving is None else (~targets.moving).float()
             error = (m.color_alone("static") - targets.color).square().mean(1)
+            still = torch.ones_like(error) if targets.moving is None else (~targets.moving).to(error)
             total = total + c.static * (error * still).sum() / still.sum().clamp(min=1)
         return total
 
@@ -128,7 +128,7 @@ def fetched(field: RadianceField, m: Marched, to: Neighbour) -> Fetched:
     shape = m.samples.s.shape
     places = m.samples.places + m.dynamic.flow[:, to.side]
     values = field.dynamic_at(places, to.time)
-    weights, _ = weights_of(1 - torch.exp(-density(values.raw).view(shape) * m.samples.deltas))
+    weights = density_weights(density(values.raw).view(shape), m.samples.deltas)
     return Fetched(places, values, weights, weights * (1 - m.dynamic.hidden[:, to.side].view(shape)))
 
 
@@ -145,11 +145,9 @@ def flow_error(field: RadianceField, m: Marched, there: Fetched, pixels: Tensor,
     w = w / w.sum(1, keepdim=True).clamp(min=1e-6)
     mean = (w[..., None] * there.places.view(*w.shape, 3)).sum(1)
     local = field.space.unfold(mean) @ to.pose[:3, :3].T + to.pose[:3, 3]
-    z = local[:, 2:].clamp(min=to.camera.near)
-    focal = local.new_tensor([to.camera.fx, to.camera.fy])
-    if to.zoom is not None:
-        focal = focal * to.zoom
-    landed = local[:, :2] / z * focal + local.new_tensor([to.camera.cx, to.camera.cy])
+    x, y = (local[:, :2] / local[:, 2:].clamp(min=to.camera.near)).unbind(1)
+    zoom = 1.0 if to.zoom is None else to.zoom
+    landed = torch.stack([x * (to.camera.fx * zoom) + to.camera.cx, y * (to.camera.fy * zoom) + to.camera.cy], dim=1)
     error = (landed - (pixels + 0.5) - to.flow).abs().sum(1) * (FLOW_WIDTH / to.camera.width)
     return (error * to.seen).sum() / to.seen.sum().clamp(min=1)
 
