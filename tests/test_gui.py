@@ -87,6 +87,17 @@ def test_the_window_looks_as_it_did(display: Display, tmp_path: Path) -> None:
     assert (difference > 60).mean() < 0.02, f"see {tmp_path / 'now.png'}"
 
 
+def test_demo_begins_training_without_a_question(display: Display, tmp_path: Path) -> None:
+    """As a person starts it: in a process of its own, with nothing else said."""
+    app = App(display, tmp_path, "--demo", anew=True)
+    state = app.until(lambda s: s.get("step", 0) >= 2 and s["running"], timeout=240)
+    assert state["open"] and not state["asking"] and not state["start"]["shown"]
+    assert state["complaints"] == []
+    app.close()
+    assert load_checkpoint(tmp_path / "runs" / "demo").step >= 2
+    assert "INFO Training" in app.log()
+
+
 def test_without_a_display_one_sentence_says_so(tmp_path: Path) -> None:
     for name in ("", ":4242"):
         environment = {**os.environ, "DISPLAY": name, "PYTHONPATH": str(ROOT)}

@@ -138,6 +138,32 @@ def test_side_by_side_with_the_clip_s_own_picture(app: App, tmp_path: Path) -> N
     )
 
 
+def test_another_time_and_a_checkpoint_stand_beside_the_scene(app: App, tmp_path: Path) -> None:
+    app.ask("set", tag="export_path", value="Fixed Camera")
+    app.ask("set", tag="export_frames", value=2)
+    app.ask("set", tag="export_beside", value="Another time")
+    app.ask("set", tag="export_time", value=0.0)
+    write(app, "export", "export_file", tmp_path / "time.mp4")
+    first, last = (half_difference(frame) for frame in iio.imread(tmp_path / "time.mp4", plugin="FFMPEG"))
+    assert first < 1.5 and last > 2 * first  # the left side moves on from the instant of the right one
+    saved = app.state()["events"].get("Saved", 0)
+    app.ask("action", name="file.save")
+    until(app, lambda s: s["events"].get("Saved", 0) > saved)
+    app.ask("set", tag="export_beside", value="A checkpoint")
+    settle(app)
+    step = app.ask("value", tag="export_step")
+    assert step.replace(",", "").isdigit()
+    write(app, "export", "export_file", tmp_path / "checkpoint.mp4")
+    assert iio.imread(tmp_path / "checkpoint.mp4", plugin="FFMPEG").std() > 5
+    assert app.state()["complaints"] == []
+
+
+def half_difference(frame: np.ndarray) -> float:
+    """Mean difference of the left to the right half, the gap between them left out."""
+    width = (frame.shape[1] - 4) // 2
+    return float(np.abs(frame[:, :width].astype(int) - frame[:, -width:]).mean())
+
+
 def test_cancelling_leaves_nothing_and_the_panel_goes_on(app: App, tmp_path: Path) -> None:
     app.ask("set", tag="export_frames", value=5000)
     settle(app)

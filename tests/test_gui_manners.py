@@ -110,6 +110,24 @@ def test_closing_while_training_asks_once_and_saves(app: App, display: Display, 
     assert load_checkpoint(tmp_path / "run").step >= before
 
 
+def test_closing_during_an_export_asks_and_leaves_no_half_of_it(app: App, display: Display, tmp_path: Path) -> None:
+    app.tab("Export")
+    app.ask("set", tag="export_frames", value=5000)
+    app.frames(10)
+    (tmp_path / "videos").mkdir()
+    app.ask("set", tag="export_file", value=str(tmp_path / "videos" / "long.mp4"))
+    app.click("export")
+    app.until(lambda s: s["export"]["done"] >= 2)
+    close_by_manager(display)
+    app.until(lambda s: s["asking"])
+    assert "removes what is unfinished" in app.ask("value", tag="closing_text")
+    app.frames(3)
+    x, y = app.place("close_yes")
+    app.xdotool("mousemove", str(x), str(y), "click", "1")
+    assert_closed(app)
+    assert list((tmp_path / "videos").iterdir()) == []
+
+
 def test_closing_twice_without_an_answer_closes_and_saves(app: App, display: Display, tmp_path: Path) -> None:
     app.key("t")
     app.until(lambda s: s["step"] >= 3 and s["running"])
@@ -254,6 +272,24 @@ def test_preferences_change_the_theme_at_once_and_are_kept(bare: Callable[..., A
 
 
 # --------------------------------------------------------------------------------------------- the log
+
+
+def test_what_nobody_expected_is_a_sentence_with_details_behind_a_click(app: App) -> None:
+    app.tab("Export")
+    kind = app.ask("value", tag="gaussians_kind")
+    app.ask("set", tag="gaussians_kind", value="a kind that is none")  # no person can choose it
+    app.until(lambda s: s["complaints"])
+    app.ask("set", tag="gaussians_kind", value=kind)
+    app.frames(10)
+    app.tab("Log")
+    button, text = app.state()["details"]
+    assert "This did not work" in app.state()["complaints"][-1]
+    assert not app.ask("shown", tag=text)
+    app.click(button)
+    assert app.ask("shown", tag=text)
+    assert "Traceback" in app.ask("value", tag=text) and "KeyError" in app.ask("value", tag=text)
+    app.click(button)
+    assert not app.ask("shown", tag=text)
 
 
 def test_the_log_counts_what_was_not_read_shows_details_and_is_copied(app: App, tmp_path: Path) -> None:

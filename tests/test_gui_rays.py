@@ -242,3 +242,22 @@ def test_a_picture_has_no_rays_and_that_is_said(app: App) -> None:
     app.click("picture", 0.8, 0.5)
     app.until(lambda s: "Go to its camera" in app.ask("value", tag="ray_note"))
     assert app.state()["events"]["Picked"] == before
+
+
+def test_a_radiance_field_shows_its_densities_along_the_ray(display: Display, tmp_path: Path) -> None:
+    app = App(display, tmp_path, *SMALL, "--method", "ddr", "--out", str(tmp_path / "run"))
+    try:
+        app.until(lambda s: s["settled"], timeout=240)
+        train(app, 3)
+        app.ask("tab", title="Rays")
+        app.frames(5)
+        assert pick(app, 0.5, 0.5)["weights"] > 1
+        app.until(lambda s: number(app, "opacity") != "")
+        app.until(lambda s: app.ask("value", tag="ray_curve") == "transmittance")
+        app.ask("set", tag="ray_curve", value="density")
+        pick(app, 0.45, 0.5)
+        for curve in ("static_density", "dynamic_density"):
+            app.until(lambda s, c=curve: len(app.ask("value", tag=f"{c}_series")[0]) > 8)
+        assert app.state()["complaints"] == []
+    finally:
+        app.close()

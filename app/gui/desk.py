@@ -50,8 +50,9 @@ class Source:
 class Desk:
     """``send``: hands a command to the engine; while no scene is open it is dropped. ``open_scene``, ``close_scene``:
     the window's. ``run_action``: does what a key would, by the action's name. ``show_tab``: brings a panel to the
-    front, by its title. ``offer``: says what a path is and offers to open it. ``log``: what was said, the last
-    ``MOST_ENTRIES``; ``said``: how many there were. ``opening``: what is being opened, empty for nothing."""
+    front, by its title; ``tab_in_front``: the title of the one that is there. ``offer``: says what a path is and offers
+    to open it. ``log``: what was said, the last ``MOST_ENTRIES``; ``said``: how many there were. ``opening``: what is
+    being opened, empty for nothing."""
 
     def __init__(self, skin: Skin, settings: Settings, save: Callable[[Settings], str | None]) -> None:
         self.skin, self._settings, self._save = skin, settings, save
@@ -69,6 +70,7 @@ class Desk:
         self.offer: Callable[[str], None] = lambda path: None
         self.run_action: Callable[[str], None] = lambda name: None
         self.show_tab: Callable[[str], None] = lambda title: None
+        self.tab_in_front: Callable[[], str] = lambda: ""
         self._keeping = False  # whether a job that writes the settings waits for its turn
         self.typing = False
         """Whether keys belong to a text field."""

@@ -44,7 +44,7 @@ class Layout:
         self._focused: int | str = 0
         self._looks, self._ended_at = LOOKS, 0.0
         self._field: int | str | None = None
-        desk.show_tab = self.show_tab
+        desk.show_tab, desk.tab_in_front = self.show_tab, lambda: self.tab
 
     def create_viewport(self, size: tuple[int, int] | None) -> None:
         """The window itself, as it was last."""

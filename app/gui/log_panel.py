@@ -53,6 +53,7 @@ class LogPanel(Panel):
         self._taken, self._hidden = 0, 0  # of all that was said
         self._rows: deque[_Row] = deque()
         self._follow_at = 0
+        self._details: tuple[int | str, int | str] | None = None  # the last entry's button and what it shows
         self._title = (self.title, "text")
 
     def build(self) -> None:
@@ -134,6 +135,7 @@ class LogPanel(Panel):
         if entry.detail:
             text = skin.text(entry.detail.rstrip(), wrap=0, show=False, indent=skin.px(24))
             dpg.configure_item(more, callback=lambda: self._toggle(text))
+            self._details = (more, text)
 
     def _toggle(self, text: int | str) -> None:
         dpg.configure_item(text, show=not dpg.is_item_shown(text))
@@ -167,7 +169,12 @@ class LogPanel(Panel):
 
     def state(self) -> dict[str, Any]:
         """What tests ask."""
-        return {"unread": self.unread, "log_title": list(self._title), "listed": [row.entry.text for row in self._rows]}
+        return {
+            "unread": self.unread,
+            "log_title": list(self._title),
+            "listed": [row.entry.text for row in self._rows],
+            "details": self._details,
+        }
 
 
 def report(entries: Iterable[Entry]) -> str:

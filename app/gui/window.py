@@ -289,6 +289,8 @@ class Window:
                     self.desk.send(p.Train())
             case p.Published():
                 self._gl.publish(Scene(event.scene, event.step))
+            case p.Finished() | p.ExportProgress(finished=True) if self._native.focused() is False:
+                self._native.ask_for_attention()  # who waits for it looks elsewhere
         for panel in self._panels:
             self._guard(lambda panel=panel: panel.handle(event))  # type: ignore[misc]
 

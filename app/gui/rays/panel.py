@@ -171,9 +171,9 @@ class RayPanel(Panel):
             self._pins.pin(pick)
 
     def _say(self, note: str) -> None:
-        """Above the ray, and bring that to the front."""
+        """Above the ray, and bring that to the front, but not before the path of who looks for its next keyframe."""
         self._ray.note(note)
-        if self.desk.settings.side_shown:
+        if self.desk.settings.side_shown and self.desk.tab_in_front() != "Path":
             self.desk.show_tab(self.title)
 
     def pick(self, pick: p.Pick) -> None:
