@@ -43,7 +43,8 @@ class GlThread(threading.Thread):
 
     ``splatting``: who draws Gaussians: this thread with "opengl", the engine, or "auto": this thread unless OpenGL is
     Mesa's software renderer, which is slower at it than the processor's own kernels. ``splats``: which it came out to
-    be, None until the context is there. ``wake``: called when something was drawn, from this thread.
+    be, None until the context is there. ``notice``: a sentence for the log, ``failure``: why nothing is drawn any more;
+    who has shown one sets it to None. ``wake``: called when something was drawn, from this thread.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class GlThread(threading.Thread):
         self._stopping, self._counting = False, False
         self._counted: dict[str, int] | None = None
         self.splats: bool | None = None
+        self.notice: str | None = None
         self.failure: str | None = None
 
     def show(self, picture: Picture) -> None:
@@ -157,6 +159,7 @@ class GlThread(threading.Thread):
             picture, self._wanted = self._wanted, None
         if picture is not None:
             rgba = drawer.draw(picture)
+            self.notice = drawer.uploads.take_notice() or self.notice
             with self._condition:
                 self._drawn = Drawing(rgba, picture)
             self._wake()

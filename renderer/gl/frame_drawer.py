@@ -12,6 +12,7 @@ from OpenGL import GL
 from renderer.gl.frame_textures import FrameTextures, NormalsPass
 from renderer.gl.lines_drawer import LinesDrawer, ThumbnailsDrawer
 from renderer.gl.objects import Program, Texture
+from renderer.gl.uploads import Uploads
 from renderer.picture import (
     FAINT,
     GREY_BLEND,
@@ -39,15 +40,19 @@ class Closable(Protocol):
 
 
 class FrameDrawer:
-    """Owns the OpenGL objects; every call must come from the thread whose context is current."""
+    """Owns the OpenGL objects; every call must come from the thread whose context is current.
 
-    def __init__(self) -> None:
+    ``uploads``: how frames come from a GPU; the drawer's from now on.
+    """
+
+    def __init__(self, uploads: Uploads | None = None) -> None:
         self._array = int(GL.glGenVertexArrays(1))
         self._programs: dict[tuple[Mode, bool], Program] = {}
         self._mark = Program("mark.vert", "mark.frag")
         self._lines, self._thumbnails = LinesDrawer(), ThumbnailsDrawer()
         self._normals = NormalsPass()
-        self._frames = (FrameTextures(), FrameTextures())
+        self.uploads = uploads or Uploads()
+        self._frames = (FrameTextures(self.uploads), FrameTextures(self.uploads))
         self._palettes = Texture()
         tables = np.stack([palette_table(name) for name in PALETTES])
         self._palettes.put((255 * tables + 0.5).astype(np.uint8), GL.GL_RGB8, GL.GL_RGB)
@@ -73,7 +78,9 @@ class FrameDrawer:
     def close(self) -> None:
         """Free everything."""
         GL.glUseProgram(0)  # one in use would stay
-        owners: list[Closable] = [self._mark, self._lines, self._thumbnails, self._normals, self._palettes]
+        owners: list[Closable] = [
+            self._mark, self._lines, self._thumbnails, self._normals, self._palettes, self.uploads,
+        ]  # fmt: skip
         for owner in (*owners, *self._programs.values(), *self._frames):
             owner.close()
         GL.glDeleteVertexArrays(1, [self._array])

@@ -1,4 +1,5 @@
-"""A frame as textures: each part goes to the graphics card when it is first asked for, and once."""
+"""A frame as textures: each part goes into one when it is first asked for, and once; within the GPU's memory where the
+frame was drawn there."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from OpenGL import GL
 
 from renderer.gl.objects import Program, Texture
+from renderer.gl.uploads import Packing, Uploads, packed_color, packed_overlay, packed_surface
 from renderer.picture import FAINT
 from renderer.view import Frame
 
@@ -22,7 +24,7 @@ class NormalsPass:
 
     def run(self, frame: Frame, surface: Texture, result: Texture) -> None:
         """From ``surface``, as FrameTextures has it, to rgb 0.5 + 0.5 n and a 1; all 0 where n is unknown."""
-        height, width = frame.opacity.shape
+        height, width = frame.shape
         camera = frame.view.camera.resized(width, height)
         result.allocate(width, height, GL.GL_RGBA8, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE)
         GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._framebuffer)
@@ -42,10 +44,11 @@ class NormalsPass:
 
 
 class FrameTextures:
-    """The textures of one frame at a time."""
+    """The textures of one frame at a time. ``uploads``: of the same context."""
 
-    def __init__(self) -> None:
+    def __init__(self, uploads: Uploads) -> None:
         self.frame: Frame | None = None
+        self._uploads = uploads
         self._textures = {name: Texture() for name in ("color", "surface", "overlay", "normals")}
         self._ready: set[str] = set()
 
@@ -58,7 +61,7 @@ class FrameTextures:
     def color(self) -> int:
         """Rgb in [0, 1]; bytes, which software renderers sample several times as fast as floats."""
         texture = self._textures["color"]
-        if self._is_new("color"):
+        if self._is_new("color") and not self._comes_from_device(texture, packed_color):
             bytes_ = cv2.convertScaleAbs(np.maximum(self._frame.color, 0), alpha=255)
             texture.put(cv2.cvtColor(bytes_, cv2.COLOR_RGB2RGBA), GL.GL_RGBA8, GL.GL_RGBA)
         return texture.name
@@ -67,7 +70,7 @@ class FrameTextures:
         """r: depth times opacity, scene units; g: opacity. Between pixels their quotient is the depth of what is seen
         there, which a mean of depths is not at the rim of a hole."""
         texture = self._textures["surface"]
-        if self._is_new("surface"):
+        if self._is_new("surface") and not self._comes_from_device(texture, packed_surface):
             depth = np.nan_to_num(self._frame.depth)
             texture.put(_pair(depth, self._frame.opacity), GL.GL_RG32F, GL.GL_RG)
         return texture.name
@@ -75,7 +78,7 @@ class FrameTextures:
     def overlay(self) -> int:
         """r: the overlay where it is known, else 0; g: whether it is known."""
         texture = self._textures["overlay"]
-        if self._is_new("overlay"):
+        if self._is_new("overlay") and not self._comes_from_device(texture, packed_overlay):
             values = self._frame.overlay
             values = np.full((1, 1), np.nan, np.float32) if values is None else values
             there = np.isfinite(values)
@@ -99,6 +102,10 @@ class FrameTextures:
     def _frame(self) -> Frame:
         assert self.frame is not None, "show comes first"
         return self.frame
+
+    def _comes_from_device(self, texture: Texture, packing: Packing) -> bool:
+        planes = self._frame.planes
+        return planes is not None and self._uploads.put(texture, planes, packing)
 
     def _is_new(self, part: str) -> bool:
         new = part not in self._ready

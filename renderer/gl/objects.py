@@ -65,9 +65,16 @@ class Texture:
         """A (H, W, C) array of float32 or uint8. ``stored``, ``layout``: such as GL_RG32F and GL_RG."""
         array = np.ascontiguousarray(array)
         kind = GL.GL_UNSIGNED_BYTE if array.dtype == np.uint8 else GL.GL_FLOAT
-        self.allocate(array.shape[1], array.shape[0], stored, layout, kind)
+        self._put(array.shape[1], array.shape[0], stored, layout, kind, array)
+
+    def put_bound(self, width: int, height: int, stored: int, layout: int, kind: int) -> None:
+        """As :meth:`put`, from the beginning of the pixel buffer that is bound."""
+        self._put(width, height, stored, layout, kind, ctypes.c_void_p(0))
+
+    def _put(self, width: int, height: int, stored: int, layout: int, kind: int, pixels: object) -> None:
+        self.allocate(width, height, stored, layout, kind)
         GL.glPixelStorei(GL.GL_UNPACK_ALIGNMENT, 1)
-        GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, 0, 0, array.shape[1], array.shape[0], layout, kind, array)
+        GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, 0, 0, width, height, layout, kind, pixels)
 
     def allocate(self, width: int, height: int, stored: int, layout: int, kind: int) -> None:
         """Room for pixels, whose values are anything."""
