@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import torch
@@ -26,12 +27,12 @@ def beside(device: torch.device, after: torch.cuda.Event | None) -> Iterator[int
     """Queue what is in this block beside the other work of a GPU, ``after`` an event, and wait for it at the end, so
     that nothing which it reads is freed before. Gives CUDA's handle of the stream, 0 where the device is no GPU.
 
-    Only the calling thread waits. Torch's streams do not wait for CUDA's default one, as copies on the default one do.
+    Only the calling thread waits: neither is what others queue on CUDA's default stream held up, nor waited for.
     """
     if device.type != "cuda":
         yield 0
         return
-    stream = torch.cuda.Stream(device)
+    stream = _side_stream(device)
     with torch.cuda.stream(stream):
         if after is not None:
             stream.wait_event(after)
@@ -39,6 +40,12 @@ def beside(device: torch.device, after: torch.cuda.Event | None) -> Iterator[int
             yield stream.cuda_stream
         finally:
             stream.synchronize()
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all threads: torch keeps the memory that was used on each stream apart, and gives none of it back."""
+    return torch.cuda.Stream(device)
 
 
 def on_host(tensors: Sequence[Tensor]) -> list[NDArray[np.float32]]:

@@ -19,6 +19,7 @@ from OpenGL.GL import shaders as gl_shaders
 import shaders
 from renderer.gaussians import P_MIN, Gaussians
 from renderer.harmonics import active_coefficients
+from renderer.streams import beside, marked, on_host
 from renderer.view import Frame, View
 
 ROW = 4096
@@ -52,8 +53,13 @@ class SplatDrawer:
         GL.glVertexAttribDivisor(0, 1)
 
     def load(self, gaussians: Gaussians) -> None:
-        """Take a scene over; later changes of its tensors do not show."""
-        with torch.no_grad():
+        """Take a scene over; later changes of its tensors do not show.
+
+        From a GPU it is copied beside the training that is queued there: the scene is complete once all is done that
+        was queued on the default stream before this call.
+        """
+        device = gaussians.positions.device
+        with torch.no_grad(), beside(device, marked(gaussians.positions)):
             g = gaussians.detached()
             cov = g.covariances()  # (N, 4, 4)
             velocities = cov[:, :3, 3] / cov[:, 3:, 3]
@@ -62,9 +68,10 @@ class SplatDrawer:
             xx, xy, xz, yy, yz, zz = (instant[:, i, j] for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)))
             opacities = torch.sigmoid(g.opacities[:, 0])
             rows = [*g.positions.T, g.times[:, 0], *velocities.T, 0.5 / variance, xx, xy, xz, yy, yz, zz, opacities]
-            body = torch.stack([*rows, torch.zeros_like(xx)], dim=1).cpu().float().numpy()  # (N, 16)
             used = active_coefficients(g.sh_level)
-            colors = torch.cat([g.sh_dc, g.sh_rest], dim=1)[:, :used].flatten(1).cpu().float().numpy()
+            coefficients = torch.cat([g.sh_dc, g.sh_rest], dim=1)[:, :used].flatten(1)
+            packed = torch.stack([*rows, torch.zeros_like(xx)], dim=1)  # (N, 16)
+            body, colors = on_host([packed.float(), coefficients.float()])
         stride = math.ceil(colors.shape[1] / 4)
         colors = np.pad(colors, ((0, 0), (0, 4 * stride - colors.shape[1])))
         _upload(self._body, body)
