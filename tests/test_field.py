@@ -137,6 +137,13 @@ def test_pieces_make_the_same_picture_and_a_coarse_one_is_close() -> None:
     assert coarse.color.shape == whole.color.shape and np.abs(coarse.color - whole.color).mean() < 0.05
 
 
+def test_training_goes_on_between_the_pieces_of_a_picture() -> None:
+    """Whoever draws does something else in between: a step of training needs its gradients there."""
+    pieces = field_frames(field_of(), View(CAMERA, 0.3))
+    next(pieces)
+    assert torch.is_grad_enabled()
+
+
 def test_the_histogram_holds_all_of_the_rays_weight_where_it_lies() -> None:
     field, view = field_of(), View(CAMERA, 0.4)
     edges = np.linspace(1.0, 12.0, 20)

@@ -141,6 +141,7 @@ def test_side_by_side_with_the_clip_s_own_picture(app: App, tmp_path: Path) -> N
 def test_another_time_and_a_checkpoint_stand_beside_the_scene(app: App, tmp_path: Path) -> None:
     app.ask("set", tag="export_path", value="Fixed Camera")
     app.ask("set", tag="export_frames", value=2)
+    app.ask("set", tag="export_shown", value="Colour")
     app.ask("set", tag="export_beside", value="Another time")
     app.ask("set", tag="export_time", value=0.0)
     write(app, "export", "export_file", tmp_path / "time.mp4")

@@ -134,5 +134,6 @@ def all_pixels(camera: Camera) -> Tensor:
 
 def _chunks(field: RadianceField, view: View) -> Iterator[tuple[Tensor, Marched]]:
     for pixels in all_pixels(view.camera).split(CHUNK):
-        with torch.no_grad():
-            yield pixels, march(field, rays_through(view.camera, pixels, view.time), PROPOSALS, SAMPLES)
+        with torch.no_grad():  # but not while whoever draws does something else in between
+            marched = march(field, rays_through(view.camera, pixels, view.time), PROPOSALS, SAMPLES)
+        yield pixels, marched
