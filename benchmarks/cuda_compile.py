@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from renderer.cuda.catalogue import programs
+from benchmarks.cuda_limits import LIMITS
+from renderer.cuda import catalogue
 from renderer.cuda.device import Usage, compiled
 from renderer.cuda.program import Program
 
@@ -34,9 +36,14 @@ class Compiled:
         )
 
 
+def programs() -> tuple[Program, ...]:
+    """Those of the engine, and that of its benchmark."""
+    return *catalogue.programs(), LIMITS
+
+
 def named(program: Program) -> str:
     """A program in a few words."""
-    return " ".join([program.sources[-1], *(f"{name}={value}" for name, value in program.defines)])
+    return " ".join([Path(program.sources[-1]).name, *(f"{name}={value}" for name, value in program.defines)])
 
 
 def compile_all(archs: tuple[str, ...]) -> list[Compiled]:
