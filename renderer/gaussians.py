@@ -69,6 +69,15 @@ class Gaussians:
         """The same values outside autograd; storage is shared."""
         return self.with_parameters({k: v.detach() for k, v in self.parameters.items()})
 
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors are."""
+        return self.positions.device
+
+    def to(self, device: torch.device) -> Gaussians:
+        """The same scene there; tensors that are there already are shared."""
+        return self.with_parameters({k: v.to(device) for k, v in self.parameters.items()})
+
     def cloned(self) -> Gaussians:
         """A copy that later training steps do not change."""
         return self.with_parameters({k: v.detach().clone() for k, v in self.parameters.items()})

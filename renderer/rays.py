@@ -135,13 +135,14 @@ def gaussian_ray(gaussians: Gaussians, view: View, pixel: tuple[int, int]) -> Ra
     """The contributions to one pixel of a view, in float64, and what else either part alone would show there."""
     camera, (x, y) = view.camera, pixel
     with torch.no_grad():
-        instant = slice_at(gaussians.detached(), view.time, torch.tensor(camera.center, dtype=torch.float32))
+        center = torch.tensor(camera.center, dtype=torch.float32, device=gaussians.device)
+        instant = slice_at(gaussians.detached(), view.time, center)
         splats = Splats(
             *(getattr(instant.splats, f).cpu().double() for f in ("means", "covariances", "opacities", "colors"))
         )
         projection = project(splats, camera, torch.tensor(camera.world_to_camera))
-        center = torch.tensor([[x + 0.5, y + 0.5]], dtype=torch.float64)
-        alpha = alphas_at(projection, splats.opacities[projection.ids], center)
+        place = torch.tensor([[x + 0.5, y + 0.5]], dtype=torch.float64)
+        alpha = alphas_at(projection, splats.opacities[projection.ids], place)
         dynamic = moving(gaussians).cpu()[instant.ids.cpu()][projection.ids]  # (K,)
         weights = weights_from_alphas(alpha)[0][0]
         of_dynamic = weights_from_alphas(alpha * dynamic)[0][0]
@@ -159,7 +160,7 @@ def gaussian_ray(gaussians: Gaussians, view: View, pixel: tuple[int, int]) -> Ra
         weights=frozen(weights),
         transmittances=frozen(1 - (weights.cumsum(0) - weights)),  # nothing is lost behind the ray's end
         colors=frozen(colors),
-        ids=frozen(instant.ids[rows].cpu()),
+        ids=frozen(instant.ids.cpu()[rows]),
         composite=frozen(weights @ colors),
         parts=parts,
     )
