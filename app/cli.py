@@ -38,10 +38,12 @@ from renderer.view import View
 from training.checkpoint import write_json
 from training.config import PRESETS, TrainConfig
 from training.data.dataset import Dataset
+from training.device import OUT_OF_MEMORY, pick_device
 from training.evaluation import evaluation_report
+from training.facts import StepReport
 from training.held_out import aligned
 from training.perceptual import Perceptual
-from training.run import Run, pick_device
+from training.run import LOG_EVERY, Run
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Train:
     """Folder of the clip, or demo, demo:sparse, demo:small-motion."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """auto, cpu or cuda; a run may go on on another than it began on."""
     out: Path | None = None
     """Folder of the run; by default runs/NAME."""
     resume: bool = False
@@ -63,12 +65,12 @@ class Train:
     """Write a summary to this file."""
 
     def __call__(self) -> None:
-        pick_device(self.device)
+        device = pick_device(self.device)
         folder = self.out or Path("runs") / (Path(self.source).name.replace(":", "-") or "scene")
         if self.resume:
-            run = Run.open(folder, steps=self.config.steps, report=say)
+            run = Run.open(folder, steps=self.config.steps, report=say, device=device)
         else:
-            run = Run.create(self.source, self.config, folder, overwrite=self.overwrite, report=say)
+            run = Run.create(self.source, self.config, folder, overwrite=self.overwrite, report=say, device=device)
         summary = train(run)
         say(f"{folder}: step {run.trainer.done}, {describe(run.trainer.scene)}")
         if self.report_to:
@@ -222,16 +224,20 @@ Command = Train | Evaluate | Render | Inspect | Generate | Demo | Bench
 
 def train(run: Run) -> dict[str, object]:
     """All steps that are left, with a progress bar; Ctrl-C saves and stops."""
-    trainer, config = run.trainer, run.config
+    trainer, config, device = run.trainer, run.config, run.device
     run.begin()
     psnr = float("nan")
     say("Training; the first step compiles the kernels, which takes some seconds once")
     with tqdm(total=trainer.steps, initial=trainer.done, unit="step", dynamic_ncols=True, mininterval=0.5) as bar:
         try:
             while not trainer.finished:
-                report = run.step()
-                psnr = report.psnr if psnr != psnr else 0.95 * psnr + 0.05 * report.psnr
-                bar.set_postfix(psnr=f"{psnr:.2f}", refresh=False)
+                report = _step(run)
+                if report is None:
+                    say(run.economise())
+                    continue
+                if device == "cpu" or report.step % LOG_EVERY == 0 or trainer.finished:  # a GPU is not waited for
+                    psnr = report.psnr if psnr != psnr else 0.95 * psnr + 0.05 * report.psnr
+                    bar.set_postfix(psnr=f"{psnr:.2f}", refresh=False)
                 bar.update()
                 if run.is_due(config.save_every):
                     run.save()
@@ -243,9 +249,17 @@ def train(run: Run) -> dict[str, object]:
     return {"run": str(run.folder), "step": trainer.done, "size": size_of(trainer.scene), "psnr": psnr}
 
 
+def _step(run: Run) -> StepReport | None:
+    """A training step; None where memory was short, when all that it has made is let go of."""
+    try:
+        return run.step()
+    except OUT_OF_MEMORY:
+        return None
+
+
 def evaluate(run: Run, train_views: int, align: bool = False) -> dict[str, object]:
     """The evaluation report of a run, with a progress bar; ``align``: fit held-out cameras to the scene first."""
-    perceptual = Perceptual.load()
+    perceptual = Perceptual.load(device=run.trainer.device)
     if perceptual.key != "lpips":
         say(f"LPIPS weights are not on this machine; {perceptual.name} stands in, reported as {perceptual.key}")
     head = {"run": str(run.folder), "step": run.trainer.done, "size": size_of(run.trainer.scene)}

@@ -14,6 +14,7 @@ from renderer.camera import Camera
 from renderer.errors import InputError
 from training.checkpoint import is_run
 from training.data.dataset import Dataset
+from training.device import pick_device
 from training.run import Run
 
 JsonFile = Annotated[Path | None, tyro.conf.arg(name="json", metavar="F")]
@@ -28,7 +29,7 @@ def open_run(folder: Path) -> Run:
     """A run with at least one checkpoint."""
     if not is_run(folder):
         raise InputError(f"{folder}: not the folder of a run; train one with dynview train DATA --out {folder}")
-    run = Run.open(folder, report=say)
+    run = Run.open(folder, report=say, device=pick_device("auto"))
     if run.trainer.done == 0:
         raise InputError(
             f"{folder}: no checkpoint in this run yet; go on with dynview train DATA --out {folder} --resume"

@@ -24,6 +24,7 @@ from app.session import Mail, Session, opened_event
 from renderer.errors import InputError
 from training.checkpoint import is_run
 from training.config import TrainConfig
+from training.device import OUT_OF_MEMORY, pick_device
 from training.run import Run, free_folder
 
 IDLE_WAIT = 0.05
@@ -37,14 +38,19 @@ class Engine:
     """Runs a :class:`training.run.Run` in a thread of its own.
 
     ``source``: a clip, or the folder of a run. ``run``: where a new run is kept; by default ``runs/NAME``.
-    Nothing is written before training begins. ``polite``: other threads of the process come first where the processor
-    is scarce, as those of a window should.
+    Nothing is written before training begins. ``device``: auto, cpu or cuda. ``polite``: other threads of the process
+    come first where the processor is scarce, as those of a window should.
     """
 
     def __init__(
-        self, source: str | Path, config: TrainConfig | None = None, run: Path | None = None, polite: bool = False
+        self,
+        source: str | Path,
+        config: TrainConfig | None = None,
+        run: Path | None = None,
+        polite: bool = False,
+        device: str = "cpu",
     ) -> None:
-        self._polite = polite
+        self._polite, self._device = polite, device
         self.source, self._config, self._folder = str(source), config or TrainConfig(), run
         self._events: deque[p.Event] = deque()
         self._mail = Mail()
@@ -113,12 +119,13 @@ class Engine:
                 raise InputError("closed while opening")
 
         def opened() -> Session:
+            device = pick_device(self._device)
             if is_run(Path(self.source)):
-                run = Run.open(Path(self.source), steps=self._config.steps, report=report)
+                run = Run.open(Path(self.source), steps=self._config.steps, report=report, device=device)
             else:
                 name = Path(self.source).name.replace(":", "-") or "scene"
                 folder = self._folder or free_folder(Path("runs") / name)
-                run = Run.create(self.source, self._config, folder, report=report)
+                run = Run.create(self.source, self._config, folder, report=report, device=device)
             self._emit(opened_event(run))
             return Session(run, self._emit, self._guard)
 
@@ -144,7 +151,7 @@ class Engine:
         except InputError as problem:
             if not (closed and self._closing.is_set()):  # else it was wanted
                 self._emit(p.Failed(str(problem), closed=closed))
-        except MemoryError:
+        except OUT_OF_MEMORY:
             advice = f"{what}: out of memory; use fewer Gaussians or smaller pictures"
             self._emit(p.Failed(advice, traceback.format_exc(), closed))
         except Exception as problem:

@@ -54,10 +54,15 @@ class Painter:
         """Pieces of a finer picture than :meth:`draw` takes the time for; None where there is nothing finer."""
         return self._run.trainer.drawn_finely(look.view) if look.live else None
 
+    def forget(self) -> None:
+        """Let go of scenes of checkpoints."""
+        self._scenes.clear()
+
     def scene(self, step: int) -> Scene:
-        """That of a checkpoint; InputError where there is none of this step."""
+        """That of a checkpoint, where the run's own scene is; InputError where there is none of this step."""
         if step not in self._scenes:
-            self._scenes[step] = load_checkpoint(self._run.folder, with_training=False, step=step).scene
+            scene = load_checkpoint(self._run.folder, with_training=False, step=step).scene
+            self._scenes[step] = scene.to(self._run.trainer.device)
             while len(self._scenes) > KEPT_SCENES:
                 self._scenes.popitem(last=False)
         self._scenes.move_to_end(step)

@@ -26,6 +26,8 @@ from renderer.scene import Scene
 from training.checkpoint import checkpoint_steps
 from training.data.dataset import Dataset
 from training.depth_term import depth_term
+from training.device import OUT_OF_MEMORY
+from training.facts import StepReport
 from training.initialise import scene_box
 from training.run import Run
 from training.schedule import Milestone, milestones
@@ -218,14 +220,21 @@ class Session:
 
     def _guard_training(self) -> None:
         before = self._run.trainer.done
-        self._guard(self._train_step, "Training stopped")
-        if self._run.trainer.done == before:  # the step failed: stand still rather than fail again
+        done = self._guard(self._train_step, "Training stopped")
+        if done is not True and self._run.trainer.done == before:  # it failed: stand still rather than fail again
             self._until = None
             self._emit(p.Paused(before))
 
-    def _train_step(self) -> None:
+    def _train_step(self) -> bool:
+        """A step; True, as it was done or can be tried again."""
         run, trainer = self._run, self._run.trainer
-        report = run.step()
+        try:
+            report = run.step()
+        except OUT_OF_MEMORY:
+            report = None  # and with the exception goes what the failed step still holds
+        if report is None:
+            self._economise()
+            return True
         if not self._stepped:
             self._stepped = True
             self._emit(p.Status("Training"))
@@ -237,7 +246,7 @@ class Session:
                 self._emit(p.Milestone(trainer.done, milestone.text))
         reached = self._until is not None and trainer.done >= self._until
         if reached or self._stamps[-1] - self._progress_at >= PROGRESS_INTERVAL:
-            self._report(report.loss, report.psnr, report.size)
+            self._report(report)
         if run.is_due(run.config.save_every):
             self._save()
         if run.is_due(run.config.evaluate_every) and "evaluation" not in self._jobs:
@@ -249,8 +258,18 @@ class Session:
             self._until = None
             self._guard(self._show_all, "The scene could not be shown")
             self._emit(p.Finished(trainer.done) if trainer.finished else p.Paused(trainer.done))
+        return True
 
-    def _report(self, loss: float, psnr: float, size: int) -> None:
+    def _economise(self) -> None:
+        """Go on with less after memory was short; InputError where that cannot be."""
+        self._painter.forget()
+        text = self._run.economise()
+        self._milestones = planned(self._run)
+        trainer = self._run.trainer
+        self._emit(p.Configured(self._run.config, ("densify.stop", "densify.max_gaussians"), trainer.done))
+        self._emit(p.Warned(text))
+
+    def _report(self, report: StepReport) -> None:
         trainer, stamps = self._run.trainer, self._stamps
         self._progress_at = stamps[-1]
         passed = max(stamps[-1] - stamps[0], 1e-9)
@@ -260,7 +279,7 @@ class Session:
         facts = trainer.facts()
         self._emit(
             p.Progress(
-                trainer.done, trainer.steps, loss, psnr, size, trainer.unit, rate, eta,
+                trainer.done, trainer.steps, report.loss, report.psnr, report.size, trainer.unit, rate, eta,
                 parts=facts.parts, turned=facts.turned, shifted=facts.shifted, memory=facts.memory, served=served,
             )
         )  # fmt: skip

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from renderer.field.draw import all_pixels
+from renderer.instant import Instant, splat_scene
 from renderer.slicing import slice_at
-from renderer.splat import SplatImage, splat
+from renderer.splat import SplatImage
 from renderer.splat.rays import splat_rays
 from tests.tiny import random_gaussians, tiny_dataset
 from training.config import PRESETS, TrainConfig, resolved
@@ -42,9 +43,8 @@ def loss_and_pull(c: TrainConfig, spread: float = 1.0) -> tuple[float, float]:
     term = GaussianDepth(Plane(), scene_space(data, c.field), c)  # type: ignore[arg-type]
     camera = data.shots[0].camera
     pose = torch.tensor(camera.world_to_camera, dtype=torch.float32)
-    instant = slice_at(scene, 0.0, torch.as_tensor(camera.center, dtype=torch.float32))
-    image = splat(instant.splats, camera, pose=pose, depth_target=term.channel(0))
-    loss = term.loss(instant.splats, camera, pose, image, 0, 0)
+    instant = splat_scene(scene, 0.0, camera, pose=pose, depth_target=term.channel(0))
+    loss = term.loss(instant, camera, pose, 0, 0)
     loss.backward()
     gradient = scene.positions.grad
     assert gradient is not None
@@ -100,10 +100,9 @@ def test_every_other_term_has_a_gradient(c: TrainConfig) -> None:
     term = GaussianDepth(Plane(), scene_space(data, c.field), c)  # type: ignore[arg-type]
     camera = data.shots[0].camera
     pose = torch.tensor(camera.world_to_camera, dtype=torch.float32)
-    instant = slice_at(scene, 0.0, torch.as_tensor(camera.center, dtype=torch.float32))
-    image = splat(instant.splats, camera, pose=pose, depth_target=term.channel(0))
-    assert image.depth_error is None  # the channel serves the closed form alone
-    term.loss(instant.splats, camera, pose, image, 0, 0).backward()
+    instant = splat_scene(scene, 0.0, camera, pose=pose, depth_target=term.channel(0))
+    assert instant.image.depth_error is None  # the channel serves the closed form alone
+    term.loss(instant, camera, pose, 0, 0).backward()
     assert scene.opacities.grad is not None
     assert torch.isfinite(scene.opacities.grad).all()
     assert float(scene.opacities.grad.abs().sum()) > 0
@@ -116,7 +115,8 @@ def test_the_disparity_of_the_picture_is_compared_in_deviations_of_the_known_one
     known = 1 / Plane().depth(0)[0][:, 4:]
     off = 1 / (1 / depth + 0.3)
     picture = SplatImage(torch.zeros(30, 40, 3), off, torch.ones(30, 40), torch.zeros(0), None)
-    loss = [term.loss(None, None, None, picture, 0, step).item() for step in (0, 16, 17, 1000)]  # type: ignore[arg-type]
+    seen = Instant(picture, None, None, slice=lambda: None)  # type: ignore[arg-type, return-value]
+    loss = [term.loss(seen, None, None, 0, step).item() for step in (0, 16, 17, 1000)]  # type: ignore[arg-type]
     assert loss[:2] == [0, 0]  # it begins at 500 of 30,000
     assert loss[2] == pytest.approx(0.5 * 500 ** (-17 / 1000) * 0.3 / float(known.std()), rel=1e-4)
     assert loss[3] == pytest.approx(0.001 * 0.3 / float(known.std()), rel=1e-4)

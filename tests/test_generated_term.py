@@ -17,6 +17,7 @@ from training import run as run_module
 from training.config import PRESETS, TrainConfig, changes, resolved, with_changes
 from training.data.dataset import Dataset
 from training.data.generated import GeneratedFrame, GeneratedViews
+from training.facts import LOSS, Tally
 from training.gaussian_trainer import GaussianTrainer
 from training.losses import photometric_loss
 from training.perceptual import STAND_IN
@@ -88,7 +89,7 @@ def test_a_real_view_never_meets_the_field(monkeypatch: pytest.MonkeyPatch) -> N
     calls = []
     forward = trainer.generated.field.forward
     monkeypatch.setattr(trainer.generated.field, "forward", lambda *a: calls.append(a) or forward(*a))
-    trainer._learn_from_real({})
+    trainer._learn_from_real(Tally())
     assert calls == []
     trainer.step()
     assert len(calls) == 1
@@ -131,7 +132,7 @@ def test_the_loss_of_a_generated_view_is_equation_7_of_the_distorted_scene() -> 
     assert max(poses) > 0
     for step, field_on in ((3, False), (30, True), (31, True), (32, True), (33, True)):
         trainer.done = step
-        got = term.learn(trainer.scene, trainer.cameras, step)
+        got = term.learn(trainer.scene, trainer.cameras, step).read()[LOSS]
         (index,) = term._next(step)
         frame = term.views.frames[index]
         scene = trainer.scene.detached()
@@ -151,8 +152,9 @@ def test_the_loss_of_a_real_view_is_equation_6_of_the_scene_itself() -> None:
     shot = trainer.dataset.shots[index]
     image = torch.from_numpy(render(trainer.scene.detached(), View(shot.camera, shot.time)).color)
     target = torch.from_numpy(trainer.dataset.read(index)).float() / 255
-    loss, _ = trainer._learn_from_real({})
-    assert loss == pytest.approx(float(photometric_loss(image, target, 0.2)), rel=1e-4)
+    tally = Tally()
+    trainer._learn_from_real(tally)
+    assert tally.read()[LOSS] == pytest.approx(float(photometric_loss(image, target, 0.2)), rel=1e-4)
 
 
 def test_only_real_views_drive_densification() -> None:
@@ -171,11 +173,11 @@ def test_a_batch_pulls_as_much_on_each_gaussian_as_single_pictures() -> None:
         GaussianTrainer(clip(), config(batch=n, **{"generated.batch": 0, "cameras.enabled": False})) for n in (1, 2)
     ]
     for trainer in trainers:
-        trainer._learn_from_real({})
+        trainer._learn_from_real(Tally())
     first = trainers[0]._next_shots()
     assert trainers[1]._next_shots()[0] == first[0]
     trainers[0]._next_shots = lambda: trainers[1]._next_shots()[1:]  # type: ignore[method-assign]
-    trainers[0]._learn_from_real({})
+    trainers[0]._learn_from_real(Tally())
     torch.testing.assert_close(trainers[0]._statistics.screen, trainers[1]._statistics.screen)
 
 

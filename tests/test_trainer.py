@@ -10,11 +10,12 @@ from renderer.errors import InputError
 from tests.tiny import tiny_dataset
 from training import run as run_module
 from training.config import DensifyConfig, SceneConfig, TrainConfig, resolved
+from training.device import pick_device
 from training.evaluation import evaluation_report, spread
 from training.gaussian_trainer import GaussianTrainer
 from training.initialise import farthest_points, initial_gaussians, neighbour_spacing, scene_extent
 from training.perceptual import Perceptual
-from training.run import Run, pick_device
+from training.run import Run
 
 CONFIG = TrainConfig(
     steps=40,

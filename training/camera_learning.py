@@ -17,6 +17,7 @@ from torch import Tensor
 
 from renderer.camera import Camera
 from training.config import CameraConfig
+from training.device import CPU, beside
 
 FALL = 100.0
 """Step sizes fall by this factor until the end of the learning."""
@@ -30,11 +31,17 @@ class LearnedCameras:
     ``t`` (C, 3), zero at first, of a motion that is applied after the stated camera-to-world, as in DDR's. ``log_zoom``
     (1,): the logarithm of the factor of all focal lengths, so that its step size means the same for every picture size.
     ``first``, ``last``: steps of the run between which they move. ``haste``: factor of the step sizes, for a run that
-    is shorter than the published one.
+    is shorter than the published one. ``device``: where the parameters lie, and so the poses.
     """
 
     def __init__(
-        self, cameras: Sequence[Camera], config: CameraConfig, first: int, last: int, haste: float = 1.0
+        self,
+        cameras: Sequence[Camera],
+        config: CameraConfig,
+        first: int,
+        last: int,
+        haste: float = 1.0,
+        device: torch.device = CPU,
     ) -> None:
         self._cameras = list(cameras)
         self.reconfigure(config, first, last, haste)
@@ -44,10 +51,12 @@ class LearnedCameras:
             start = {"q": torch.from_numpy(wxyz), "T": self._w2c[:, :3, 3].clone()}
         else:
             start = {name: torch.zeros(len(cameras), 3, dtype=torch.float64) for name in ("r", "t")}
-        self._start = start
-        self.parameters = {name: value.clone().requires_grad_() for name, value in start.items()}
+        self._w2c = self._w2c.to(device)
+        self._bottom = torch.tensor([[0, 0, 0, 1]], dtype=torch.float64).to(device)
+        self._start = {name: value.to(device) for name, value in start.items()}
+        self.parameters = {name: value.clone().requires_grad_() for name, value in self._start.items()}
         if config.focal:
-            self.parameters["log_zoom"] = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+            self.parameters["log_zoom"] = torch.zeros(1, dtype=torch.float64, device=device, requires_grad=True)
         self._adam = torch.optim.Adam([{"params": [p]} for p in self.parameters.values()], lr=0.0, eps=1e-15)
 
     def reconfigure(self, config: CameraConfig, first: int, last: int, haste: float) -> None:
@@ -92,12 +101,16 @@ class LearnedCameras:
         for group, rate in zip(self._adam.param_groups, (rates[name] for name in self.parameters), strict=True):
             group["lr"] = rate * self._haste * fall
         self._adam.step()
+        self.release()
+
+    def release(self) -> None:
+        """Let go of gradients."""
         self._adam.zero_grad(set_to_none=True)
 
     def camera(self, index: int) -> Camera:
         """The camera where it is now."""
         with torch.no_grad():
-            return self.zoomed(self._cameras[index].moved(self._pose(index).numpy()))
+            return self.zoomed(self._cameras[index].moved(self._pose(index).cpu().numpy()))
 
     def zoomed(self, camera: Camera) -> Camera:
         """A camera of the clip with the focal length that was learned."""
@@ -130,22 +143,22 @@ class LearnedCameras:
         for name, leaf in self.parameters.items():
             with torch.no_grad():
                 leaf.copy_(state[name])
-            kept = {k.removeprefix(name + "."): v.clone() for k, v in state.items() if k.startswith(name + ".")}
+            kept = {k.removeprefix(name + "."): v for k, v in state.items() if k.startswith(name + ".")}
             if kept:
-                self._adam.state[leaf] = kept
+                self._adam.state[leaf] = beside(leaf, kept)
 
     def _rotations_and_centers(self, values: Mapping[str, Tensor]) -> tuple[Rotation, NDArray[np.float64]]:
         """Camera-to-world rotations and positions (C, 3) of all cameras with these values of the parameters."""
         if self.config.form == "quaternion":
-            R = Rotation.from_quat(values["q"].numpy(), scalar_first=True)
-            return R, -R.apply(values["T"].numpy())
-        R, stated = Rotation.from_rotvec(values["r"].numpy()), self._w2c.numpy()
+            R = Rotation.from_quat(values["q"].cpu().numpy(), scalar_first=True)
+            return R, -R.apply(values["T"].cpu().numpy())
+        R, stated = Rotation.from_rotvec(values["r"].cpu().numpy()), self._w2c.cpu().numpy()
         c2w = Rotation.from_matrix(np.ascontiguousarray(stated[:, :3, :3].transpose(0, 2, 1)))
-        return R * c2w, R.apply(-c2w.apply(stated[:, :3, 3])) + values["t"].numpy()
+        return R * c2w, R.apply(-c2w.apply(stated[:, :3, 3])) + values["t"].cpu().numpy()
 
     def _pose(self, index: int) -> Tensor:
         """(4, 4) world-to-camera, float64, differentiable."""
-        bottom = self._w2c.new_tensor([[0, 0, 0, 1.0]])
+        bottom = self._bottom
         if self.config.form == "quaternion":
             R = rotation_matrix(self.parameters["q"][index])
             return torch.cat([torch.cat([R.T, self.parameters["T"][index, :, None]], dim=1), bottom])
@@ -163,7 +176,7 @@ def rodrigues(r: Tensor) -> Tensor:
     angle = torch.sqrt(torch.where(small, torch.ones_like(square), square))
     a = torch.where(small, 1 - square / 6, torch.sin(angle) / angle)
     b = torch.where(small, 0.5 - square / 24, (1 - torch.cos(angle)) / angle**2)
-    return torch.eye(3, dtype=r.dtype) + a * K + b * (K @ K)
+    return torch.eye(3, dtype=r.dtype, device=r.device) + a * K + b * (K @ K)
 
 
 def rotation_matrix(q: Tensor) -> Tensor:

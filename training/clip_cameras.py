@@ -14,24 +14,28 @@ from training.camera_learning import LearnedCameras
 from training.config import TrainConfig
 from training.data.dataset import Dataset, Shot
 from training.data.generated import GeneratedViews
+from training.device import CPU, there
 
 
 class ClipCameras:
     """Poses of the training shots and of virtual cameras, at any step of a run.
 
-    A camera that stands still has one pose, a hand-held one a pose per shot. ``learned``: what moves them, or None: the
-    real cameras first, then the virtual ones.
+    A camera that stands still has one pose, a hand-held one a pose per shot. All lie on ``device``. ``learned``: what
+    moves them, or None: the real cameras first, then the virtual ones.
     """
 
-    def __init__(self, dataset: Dataset, config: TrainConfig, virtual: GeneratedViews | None) -> None:
-        self._dataset, self._virtual = dataset, virtual
+    def __init__(
+        self, dataset: Dataset, config: TrainConfig, virtual: GeneratedViews | None, device: torch.device = CPU
+    ) -> None:
+        self._dataset, self._virtual, self._device = dataset, virtual, device
+        self._stated: dict[int, Tensor] = {}
         self._places = _places(dataset)
         cameras = {place: dataset.shots[index].camera for index, place in self._places.items()}
         self._real = [cameras[k] for k in range(len(cameras))]
         self.learned: LearnedCameras | None = None
         if config.cameras.enabled:
             everyone = [*self._real, *(virtual.cameras if virtual else [])]
-            self.learned = LearnedCameras(everyone, config.cameras, *_schedule(config))
+            self.learned = LearnedCameras(everyone, config.cameras, *_schedule(config), device=device)
 
     def reconfigure(self, config: TrainConfig) -> None:
         """Go on with other rates and steps, and another anchor."""
@@ -45,16 +49,14 @@ class ClipCameras:
 
     def pose(self, index: int, step: int) -> Tensor:
         """(4, 4) world-to-camera of a training shot; it requires a gradient while the cameras are learned."""
-        if self.learned is not None:
-            return self._learned_pose(self._places[index], step)
-        return _stated(self._dataset.shots[index].camera)
+        place = self._places[index]
+        return self._learned_pose(place, step) if self.learned is not None else self._stated_pose(place)
 
     def virtual_pose(self, pose: int, step: int) -> Tensor:
         """The same of a virtual camera."""
         assert self._virtual is not None
-        if self.learned is not None:
-            return self._learned_pose(len(self._real) + pose, step)
-        return _stated(self._virtual.cameras[pose])
+        place = len(self._real) + pose
+        return self._learned_pose(place, step) if self.learned is not None else self._stated_pose(place)
 
     def zoom(self, step: int) -> Tensor | None:
         """() factor of all focal lengths, where it is learned."""
@@ -72,6 +74,11 @@ class ClipCameras:
         """One update, while they are learned."""
         if self.learned is not None and self.learned.moving(step):
             self.learned.step(step)
+
+    def release(self) -> None:
+        """Let go of gradients."""
+        if self.learned is not None:
+            self.learned.release()
 
     def clip(self) -> Dataset:
         """The clip with its cameras where they are now: trained ones as learned, held-out ones moved by the similarity
@@ -111,6 +118,14 @@ class ClipCameras:
         pose = self.learned.pose(place)
         return pose if self.learned.moving(step) else pose.detach()
 
+    def _stated_pose(self, place: int) -> Tensor:
+        """Kept, because a GPU waits for what is copied to it."""
+        if place not in self._stated:
+            virtual = place - len(self._real)
+            camera = self._real[place] if virtual < 0 or self._virtual is None else self._virtual.cameras[virtual]
+            self._stated[place] = there(torch.from_numpy(camera.world_to_camera.astype(np.float32)), self._device)
+        return self._stated[place]
+
     def _anchor(self, place: int, step: int) -> Tensor | float:
         return self.learned.anchor(place) if self.learned is not None and self.learned.moving(step) else 0.0
 
@@ -118,10 +133,6 @@ class ClipCameras:
 def _schedule(config: TrainConfig) -> tuple[int, int, float]:
     """Steps of the run between which cameras move, and how much longer they are than published."""
     return config.scaled(config.cameras.start), config.scaled(config.cameras.stop), config.haste
-
-
-def _stated(camera: Camera) -> Tensor:
-    return torch.from_numpy(camera.world_to_camera.astype(np.float32))
 
 
 def _places(dataset: Dataset) -> dict[int, int]:

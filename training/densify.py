@@ -44,9 +44,16 @@ class DensityStatistics:
         """Nothing seen yet."""
         return DensityStatistics(*(torch.zeros(count, device=device) for _ in range(4)))
 
-    def observe(self, ids: Tensor, screen_gradients: Tensor, radii: Tensor, camera: Camera) -> None:
-        """Add one picture: rows ``ids`` (M,), dL/d pixels (M, 2), ``radii`` (M,), 0 for what was not drawn."""
+    def observe(self, ids: Tensor | None, screen_gradients: Tensor, radii: Tensor, camera: Camera) -> None:
+        """Add one picture: rows ``ids`` (M,), None for all in their order, dL/d pixels (M, 2), ``radii`` (M,), 0 for
+        what was not drawn. Of all rows nobody waits to learn which were drawn."""
         drawn = radii > 0
+        if ids is None:
+            x, y = screen_gradients.unbind(1)
+            self.screen += torch.hypot(x * (0.5 * camera.width), y * (0.5 * camera.height)) * drawn
+            self.seen += drawn
+            self.radii = torch.maximum(self.radii, radii.float())
+            return
         rows = ids[drawn]
         to_ndc = screen_gradients.new_tensor([0.5 * camera.width, 0.5 * camera.height])
         self.screen[rows] += (screen_gradients[drawn] * to_ndc).norm(dim=1)

@@ -15,6 +15,7 @@ from training import gumbel
 from training import ray_losses as losses
 from training.config import TrainConfig, with_changes
 from training.ddr_config import DdrConfig, DepthConfig
+from training.device import there
 from training.field_terms import decay
 
 KNOWN_SHARE = 0.25
@@ -74,11 +75,11 @@ class DepthTerm:
             total = total + d.distortion * (
                 losses.point_distortion(s, w) if rays.edges is None else losses.distortion_loss(rays.edges, w)
             )
-        known = torch.isfinite(rays.target)
-        if not self.needs_depth or int(known.sum()) < LEAST_MEMBERS[d.alignment]:
+        if not self.needs_depth or (found := self._known(rays)) is None:
             return self.weight(step) * total
-        s, w, disparity = s[known], w[known], rays.disparity[known].to(s)
-        target = self._aligned(s, w, rays.target[known].to(s), disparity)
+        known, target, disparity = found
+        s, w = s[known], w[known]
+        target = self._aligned(s, w, target, disparity)
         if d.expected:
             total = total + d.expected * losses.expected_depth_loss(s, w, target, form=d.expected_form)
         if d.ds_nerf_kl:
@@ -94,13 +95,12 @@ class DepthTerm:
     def empty_space(self, sigma: dict[str, Tensor], rays: SeenRays, moving: Tensor | None, step: int) -> Tensor:
         """Squared densities (R, S) of the "dynamic" and the "static" part in front of the surface."""
         r = self._ddr
-        known = torch.isfinite(rays.target)
-        if not r.empty or int(known.sum()) < LEAST_MEMBERS[self._depth.alignment]:
+        if not r.empty or (found := self._known(rays)) is None:
             return rays.s.new_zeros(())
+        known, target, disparity = found
         if r.empty_form == "released":
-            surface = losses.released_boundary(rays.disparity[known].to(rays.s))
+            surface = losses.released_boundary(disparity)
         else:
-            target, disparity = (x[known].to(rays.s) for x in (rays.target, rays.disparity))
             surface = self._aligned(rays.s[known], rays.weights["total"][known], target, disparity)
         still = torch.zeros_like(rays.s[:, 0], dtype=torch.bool) if moving is None else moving
         masks = losses.empty_masks(still[known], r.empty_masks)
@@ -109,6 +109,16 @@ class DepthTerm:
             losses.empty_space(sigma[p][known], rays.s[known], surface, r.margin, m) for p, m in parts if p in sigma
         ]
         return self.weight(step) * r.empty * torch.stack(terms).sum()
+
+    def _known(self, rays: SeenRays) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Rows (K,) of the rays with a known depth, that depth and the disparity, all where the rays are; None where
+        there are too few."""
+        rows = torch.nonzero(torch.isfinite(rays.target)).squeeze(1)
+        if len(rows) < LEAST_MEMBERS[self._depth.alignment]:
+            return None
+        known = (rows, rays.target[rows].to(rays.s.dtype), rays.disparity[rows].to(rays.s.dtype))
+        rows, target, disparity = (there(x, rays.s.device) for x in known)
+        return rows, target, disparity
 
     def _ddr_loss(self, s: Tensor, w: Tensor, target: Tensor, depth_like: Tensor, step: int) -> Tensor:
         r = self._ddr

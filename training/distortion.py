@@ -67,10 +67,14 @@ class DistortionField(nn.Module):
         return self._part(time)(place, (2 * time - 1, 2 * s - 1))
 
     def distorted(self, gaussians: Gaussians, time: float, s: float) -> tuple[Gaussians, Deltas]:
-        """G' = G + dG (eq. 5) and dG for the rows that may be drawn at ``time``; other rows stay as they are.
+        """G' = G + dG (eq. 5) and dG for the rows that may be drawn at ``time``; other rows stay as they are. On a GPU
+        all rows are changed: to learn which ones matter, the host would have to wait.
 
         Gradients flow to the scene directly and through the place at which the field is read.
         """
+        if gaussians.device.type == "cuda":
+            deltas = self(gaussians.positions, time, s)
+            return gaussians.with_parameters({n: getattr(gaussians, n) + delta for n, delta in deltas.items()}), deltas
         rows = alive_at(gaussians, time, REACH)
         deltas = self(gaussians.positions[rows], time, s)
         changed = {name: getattr(gaussians, name).index_add(0, rows, delta) for name, delta in deltas.items()}
@@ -134,7 +138,7 @@ class _Part(nn.Module):
         """Changes by name at ``places`` (N, 3), all at time and pose ``ts``, everything in [-1, 1]."""
         h = self.trunk(self.planes(places, ts))
         if self.film is not None:
-            gamma, beta = self.film(places.new_tensor(ts)).chunk(2)
+            gamma, beta = self.film(torch.cat([places.new_full((1,), x) for x in ts])).chunk(2)
             h = gamma * h + beta
         h = F.relu(h)
         layers = zip(self.heads, self.hidden, self.last, strict=True)

@@ -102,6 +102,10 @@ class RadianceOptimizer:
         for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
             group["lr"] = rate * fall * min(1.0, (progress + WARM_UP_AT_ZERO) / WARM_UP)
         self._adam.step()
+        self.release()
+
+    def release(self) -> None:
+        """Let go of gradients."""
         self._adam.zero_grad(set_to_none=True)
 
     def moments(self) -> dict[str, Tensor]:

@@ -98,7 +98,7 @@ class SceneTerms:
         total = there.weights.new_zeros(())
         if c.warped:
             total = total + c.warped * warped_error(there, targets.color)
-        if c.flow and to.seen.any():
+        if c.flow:
             decayed = c.flow * decay(step, self._steps_per_decay)
             total = total + decayed * flow_error(field, m, there, targets.pixels, to)
         if c.cycle:
@@ -149,7 +149,7 @@ def flow_error(field: RadianceField, m: Marched, there: Fetched, pixels: Tensor,
     zoom = 1.0 if to.zoom is None else to.zoom
     landed = torch.stack([x * (to.camera.fx * zoom) + to.camera.cx, y * (to.camera.fy * zoom) + to.camera.cy], dim=1)
     error = (landed - (pixels + 0.5) - to.flow).abs().sum(1) * (FLOW_WIDTH / to.camera.width)
-    return (error * to.seen).sum() / to.seen.sum().clamp(min=1)
+    return torch.where(to.seen, error, 0).sum() / to.seen.sum().clamp(min=1)
 
 
 def cycle_error(m: Marched, there: Fetched, side: int) -> Tensor:

@@ -17,7 +17,8 @@ from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.depth_term import SeenRays, depth_term, with_known
-from training.facts import StepReport, add_part
+from training.device import CPU, there
+from training.facts import ERROR, LOSS, StepReport, Tally
 from training.field_scene import HARD_SHARE, RadianceOptimizer, first_field
 from training.field_terms import Neighbour, RayTargets, scene_terms
 from training.plane_penalties import Term, penalties
@@ -33,12 +34,18 @@ class FieldTrainer(Trainer):
     unit = "values"
     map_pixels = DRAW_PIXELS
 
-    def __init__(self, dataset: Dataset, config: TrainConfig, checkpoint: Checkpoint | None = None) -> None:
-        super().__init__(dataset, config, None, checkpoint.step if checkpoint else 0)
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: TrainConfig,
+        checkpoint: Checkpoint | None = None,
+        device: torch.device = CPU,
+    ) -> None:
+        super().__init__(dataset, config, None, checkpoint.step if checkpoint else 0, device)
         field = first_field(dataset, config) if checkpoint is None else checkpoint.scene
         if not isinstance(field, RadianceField):
             raise other_data(self.done)
-        self._field = field
+        self._field = field.to(device)
         self.optimizer = RadianceOptimizer(field, config.field)
         self._terms, self._depth = scene_terms(config), depth_term(config)
         self._by_frame = {(dataset.shots[i].camera_name, dataset.shots[i].frame): i for i in self._train}
@@ -56,8 +63,7 @@ class FieldTrainer(Trainer):
 
     def step(self) -> StepReport:
         """One update of the field, and while they are learned of the cameras."""
-        loss, error = 0.0, 0.0
-        parts: dict[str, float] = {}
+        tally = Tally()
         for index in self._next_shots():
             generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.done * self.batch + index)
             pixels = self._pixels(index, generator)
@@ -70,18 +76,23 @@ class FieldTrainer(Trainer):
                 "regularisers": self._terms.parts(m) + self._planes(),
                 "cameras": self.cameras.anchor(index, self.done),
             }
-            total = torch.zeros(())
+            total = m.weights.blended.new_zeros(())
             for value in terms.values():
                 total = total + value
             (total / self.batch).backward()
             for name, value in terms.items():
-                add_part(parts, name, value, 1 / self.batch)
-            loss += total.item() / self.batch
-            error += (m.color().detach() - targets.color).square().mean().item() / self.batch
+                tally.add_part(name, value, 1 / self.batch)
+            tally.add(LOSS, total, 1 / self.batch)
+            tally.add(ERROR, (m.color().detach() - targets.color).square().mean(), 1 / self.batch)
         self.optimizer.step(self.done / self.steps)
         self.cameras.step(self.done)
         self.done += 1
-        return self._reported(loss, error, self._field.size, parts)
+        return self._reported(self._field.size, tally)
+
+    def abandon(self) -> None:
+        """As :meth:`Trainer.abandon`."""
+        self.optimizer.release()
+        self.cameras.release()
 
     def reconfigure(self, config: TrainConfig) -> None:
         """As :meth:`Trainer.reconfigure`."""
@@ -131,7 +142,7 @@ class FieldTrainer(Trainer):
         c, shot = self.config.field, self.dataset.shots[index]
         assert c.proposals is not None and c.samples is not None
         pose, zoom = self.cameras.pose(index, self.done), self.cameras.zoom(self.done)
-        rays = rays_through(shot.camera, pixels, shot.time, pose, zoom)
+        rays = rays_through(shot.camera, self._there(pixels), shot.time, pose, zoom)
         if self._field.device.type != "cpu":  # to draw so many numbers and send them there takes longer than to march
             generator = torch.Generator(self._field.device).manual_seed(generator.initial_seed())
         return march(self._field, rays, c.proposals, c.samples, generator)
@@ -143,12 +154,12 @@ class FieldTrainer(Trainer):
 
     def _there(self, x: Tensor) -> Tensor:
         """What is known of the clip, which lies on the CPU, where the field is; nothing waits for it."""
-        return x.to(self._field.device, non_blocking=True)
+        return there(x, self._field.device)
 
     def _depths(self, index: int, pixels: Tensor, m: Marched, targets: RayTargets) -> Tensor:
         """DDR, its relatives, and empty space."""
         if not self._depth.is_on:
-            return pixels.new_zeros((), dtype=torch.float32)
+            return m.samples.s.new_zeros(())
         x, y = pixels.unbind(1)
         depth, disparity = (None, None) if not self._depth.needs_depth else self.targets.depth(index)
         unknown = torch.full((len(pixels),), float("nan"))
@@ -182,8 +193,7 @@ class FieldTrainer(Trainer):
         assert other is not None
         flow, seen = self.targets.flow(index, other)
         x, y = pixels.unbind(1)
-        pose, zoom = self._there(self.cameras.pose(other, self.done)), self.cameras.zoom(self.done)
-        zoom = None if zoom is None else self._there(zoom)
+        pose, zoom = self.cameras.pose(other, self.done), self.cameras.zoom(self.done)
         shot = self.dataset.shots[other]
         return Neighbour(side, shot.time, shot.camera, pose, zoom, self._there(flow[y, x]), self._there(seen[y, x]))
 

@@ -9,16 +9,15 @@ from torch import Tensor
 
 from renderer.gaussians import Gaussians
 from renderer.harmonics import MAX_LEVEL
-from renderer.slicing import slice_at
-from renderer.splat import splat
+from renderer.instant import splat_scene
 from renderer.view import Frame, View
 from training.camera_learning import camera_center, magnified
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data.dataset import Dataset
-from training.data.images import as_target
 from training.densify import DensityStatistics, densify, reset_opacities
-from training.facts import StepReport, add_part
+from training.device import CPU
+from training.facts import ERROR, LOSS, StepReport, Tally
 from training.field_scene import scene_space
 from training.gaussian_depth import GaussianDepth
 from training.generated_term import GeneratedTerm, first_box
@@ -35,15 +34,22 @@ class GaussianTrainer(Trainer):
     unit = "Gaussians"
     map_pixels = 1 << 20
 
-    def __init__(self, dataset: Dataset, config: TrainConfig, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: TrainConfig,
+        checkpoint: Checkpoint | None = None,
+        device: torch.device = CPU,
+    ) -> None:
         virtual = dataset.generated if config.generated.batch else None
-        super().__init__(dataset, config, virtual, checkpoint.step if checkpoint else 0)
+        super().__init__(dataset, config, virtual, checkpoint.step if checkpoint else 0, device)
         self.extent = scene_extent(dataset)
         gaussians = initial_gaussians(dataset, config.scene, config.seed) if checkpoint is None else checkpoint.scene
         if not isinstance(gaussians, Gaussians):
             raise other_data(self.done)
+        gaussians = gaussians.to(device)
         self.optimizer = GaussianOptimizer(gaussians, config.rates, self.extent)
-        self._statistics = DensityStatistics.empty(len(gaussians), gaussians.positions.device)
+        self._statistics = DensityStatistics.empty(len(gaussians), device)
         self._depth = self._depth_terms()
         if virtual is not None:
             self.generated = GeneratedTerm(virtual, config, first_box(gaussians), dataset.frame_count, self.extent)
@@ -58,13 +64,13 @@ class GaussianTrainer(Trainer):
     def step(self) -> StepReport:
         """One update of the scene, and while they are learned of the cameras and the distortion field."""
         self._raise_sh_level()
-        parts: dict[str, float] = {}
-        loss, error = self._learn_from_real(parts)
+        tally = Tally()
+        self._learn_from_real(tally)
         if self.scene.times.grad is not None:
             self._statistics.observe_time(self.scene.times.grad)
         if self.generated is not None:
-            loss += self.generated.learn(self.scene, self.cameras, self.done, parts)
-        loss += self._regularise(parts)
+            self.generated.learn(self.scene, self.cameras, self.done, tally)
+        self._regularise(tally)
 
         self.optimizer.step(self.done / self.steps)
         if self.generated is not None:
@@ -72,7 +78,16 @@ class GaussianTrainer(Trainer):
         self.cameras.step(self.done)
         self.done += 1
         self._control_density()
-        return self._reported(loss, error, len(self.scene), parts)
+        return self._reported(len(self.scene), tally)
+
+    def abandon(self) -> None:
+        """As :meth:`Trainer.abandon`."""
+        self.optimizer.restore()
+        if len(self._statistics.seen) != len(self.scene):
+            self._statistics = DensityStatistics.empty(len(self.scene), self.device)
+        self.cameras.release()
+        if self.generated is not None:
+            self.generated.release()
 
     def reconfigure(self, config: TrainConfig) -> None:
         """As :meth:`Trainer.reconfigure`."""
@@ -109,46 +124,45 @@ class GaussianTrainer(Trainer):
     # -------------------------------------------------------------------------------------------- details
 
     def _depth_terms(self) -> GaussianDepth:
-        return GaussianDepth(self.targets, scene_space(self.dataset, self.config.field), self.config)
+        return GaussianDepth(self.targets, scene_space(self.dataset, self.config.field), self.config, self.device)
 
-    def _learn_from_real(self, parts: dict[str, float]) -> tuple[float, float]:
-        """Add the gradients of the real pictures' loss, which alone drive densification; loss and squared error."""
-        total, error = 0.0, 0.0
+    def _learn_from_real(self, tally: Tally) -> None:
+        """Add the gradients of the real pictures' loss, which alone drive densification."""
         for index in self._next_shots():
             shot = self.dataset.shots[index]
-            target = as_target(self.dataset.read(index))  # (H, W, 3)
+            target = self._real.target(index, self.dataset.read)  # (H, W, 3)
             pose = self.cameras.pose(index, self.done)
-            instant = slice_at(self.scene, shot.time, camera_center(pose))
-            offsets = torch.zeros(len(instant.ids), 2, requires_grad=True)
-            known = self._depth.channel(index)
             seen = magnified(pose, self.cameras.zoom(self.done))
-            image = splat(instant.splats, shot.camera, pose=seen, screen_offsets=offsets, depth_target=known)
+            instant = splat_scene(
+                self.scene, shot.time, shot.camera, pose=seen, center=camera_center(pose),
+                learn_screen=True, depth_target=self._depth.channel(index),
+            )  # fmt: skip
+            image, offsets = instant.image, instant.offsets
 
             photometric = photometric_loss(image.color, target, self.config.loss.dssim)
             anchor = self.cameras.anchor(index, self.done)
-            depth = self._depth.loss(instant.splats, shot.camera, seen, image, index, self.done)
+            depth = self._depth.loss(instant, shot.camera, seen, index, self.done)
             loss = photometric + anchor + depth
             (loss / self.batch).backward()
             for name, value in (("photometric", photometric), ("cameras", anchor), ("depth", depth)):
-                add_part(parts, name, value, 1 / self.batch)
+                tally.add_part(name, value, 1 / self.batch)
 
-            if offsets.grad is not None:  # a picture pulls as much in a batch as alone
+            if offsets is not None and offsets.grad is not None:  # a picture pulls as much in a batch as alone
                 self._statistics.observe(instant.ids, self.batch * offsets.grad, image.radii, shot.camera)
-            total += loss.item() / self.batch
-            error += (image.color.detach().clamp(0, 1) - target).square().mean().item() / self.batch
-        return total, error
+            tally.add(LOSS, loss, 1 / self.batch)
+            tally.add(ERROR, (image.color.detach().clamp(0, 1) - target).square().mean(), 1 / self.batch)
 
-    def _regularise(self, parts: dict[str, float]) -> float:
+    def _regularise(self, tally: Tally) -> None:
         """Add the gradients of what is asked of the scene itself."""
-        weights, total = self.config.loss, torch.zeros(())
+        weights, total = self.config.loss, self.scene.positions.new_zeros(())
         if weights.rigid:
             total = total + weights.rigid * rigid_loss(self.scene)
         if weights.motion:
             total = total + weights.motion * motion_loss(self.scene)
         if total.requires_grad:
             total.backward()
-            add_part(parts, "regularisers", total)
-        return total.item()
+            tally.add_part("regularisers", total)
+            tally.add(LOSS, total)
 
     def _raise_sh_level(self) -> None:
         level = min(MAX_LEVEL, self.done // self.config.scaled(self.config.sh_interval))
@@ -161,7 +175,7 @@ class GaussianTrainer(Trainer):
             generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.done)
             prune_large = bool(c.opacity_reset) and self.done > c.opacity_reset
             densify(self.optimizer, self._statistics, c, self.extent, prune_large, generator)
-            self._statistics = DensityStatistics.empty(len(self.scene), self.scene.positions.device)
+            self._statistics = DensityStatistics.empty(len(self.scene), self.device)
         if c.opacity_reset and self.done < scaled(c.stop) and self.done % c.opacity_reset == 0:
             reset_opacities(self.optimizer)
 
@@ -172,7 +186,7 @@ class GaussianTrainer(Trainer):
         self.optimizer.load_moments(part("adam."))
         saved = part("statistics.")
         if saved.keys() == vars(self._statistics).keys():
-            self._statistics = replace(self._statistics, **{k: v.clone() for k, v in saved.items()})
+            self._statistics = replace(self._statistics, **{k: v.to(self.device, copy=True) for k, v in saved.items()})
         try:
             if self.generated is not None:
                 self.generated.load(checkpoint.distortion, checkpoint.step)

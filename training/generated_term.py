@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from renderer.gaussians import Gaussians
-from renderer.slicing import slice_at
-from renderer.splat import SplatImage, splat
+from renderer.instant import splat_scene
+from renderer.splat import SplatImage
 from training.camera_learning import camera_center, magnified
 from training.clip_cameras import ClipCameras
 from training.config import TrainConfig
 from training.data.generated import GeneratedViews
-from training.data.images import as_target
+from training.device import TargetPictures
 from training.distortion import Deltas, DistortionField
-from training.facts import add_part
+from training.facts import LOSS, Tally
 from training.optimizer import FieldOptimizer
 from training.perceptual import Perceptual
 
@@ -28,49 +28,48 @@ class GeneratedTerm:
 
     ``field``: None where the configuration has none. ``forgotten``: whether a checkpoint came without the field that
     it should have. ``perceptual``: LPIPS or its stand-in. ``box``: (2, 3) corners of the first points. ``frames``:
-    instants of the clip. ``extent``: scene units.
+    instants of the clip. ``extent``: scene units. All lies where the box does.
     """
 
     def __init__(self, views: GeneratedViews, config: TrainConfig, box: Tensor, frames: int, extent: float) -> None:
         self.views, self._config = views, config
+        self._pictures = TargetPictures(box.device)
         weights = Path(config.generated.weights) if config.generated.weights else None
-        self.perceptual = Perceptual.load(weights, config.generated.network)
+        self.perceptual = Perceptual.load(weights, config.generated.network, box.device)
         self.forgotten = False
         self.field: DistortionField | None = None
         if config.distortion.enabled:
-            self.field = DistortionField(config.distortion, box, frames, len(views.cameras), config.seed)
+            self.field = DistortionField(config.distortion, box.cpu(), frames, len(views.cameras), config.seed)
+            self.field.to(box.device)
             self._optimizer = FieldOptimizer(self.field, config.distortion, extent, config.haste)
 
-    def learn(
-        self, gaussians: Gaussians, cameras: ClipCameras, step: int, parts: dict[str, float] | None = None
-    ) -> float:
+    def learn(self, gaussians: Gaussians, cameras: ClipCameras, step: int, tally: Tally | None = None) -> Tally:
         """Add the gradients of a step's generated pictures (eq. 7), their cameras' anchors and the field's penalties;
-        the loss, whose parts are added to ``parts``."""
-        c, total = self._config.generated, 0.0
-        parts = {} if parts is None else parts
+        the ``tally`` to which the loss and its parts are added."""
+        c, tally = self._config.generated, Tally() if tally is None else tally
         if self.field is not None:
             self.field.requires_grad_(self._learns(step))
         for index in self._next(step):
-            frame, target = self.views.frames[index], as_target(self.views.read(index))
+            frame, target = self.views.frames[index], self._pictures.target(index, self.views.read)
             scene, deltas = gaussians, Deltas()
             if self.field is not None and self.is_on(step):
                 scene, deltas = self.field.distorted(gaussians, frame.time, self.views.pose_coordinate(frame.pose))
             image = self._draw(scene, index, cameras.virtual_pose(frame.pose, step), cameras.zoom(step))
             like = c.l1 * (image.color - target).abs().mean() + c.perceptual * self.perceptual.loss(image.color, target)
-            anchor, penalties = cameras.virtual_anchor(frame.pose, step), torch.zeros(())
+            anchor, penalties = cameras.virtual_anchor(frame.pose, step), target.new_zeros(())
             if self.field is not None and self._learns(step):
                 penalties = self.field.regularisers(frame.time) + self.field.shrinkage(deltas)
             loss = like + anchor + penalties
             (loss / c.batch).backward()
             for name, value in (("generated", like), ("cameras", anchor), ("distortion", penalties)):
-                add_part(parts, name, value, 1 / c.batch)
-            total += loss.item() / c.batch
-        return total
+                tally.add_part(name, value, 1 / c.batch)
+            tally.add(LOSS, loss, 1 / c.batch)
+        return tally
 
     def _draw(self, scene: Gaussians, index: int, pose: Tensor, zoom: Tensor | None) -> SplatImage:
         frame = self.views.frames[index]
-        instant = slice_at(scene, frame.time, camera_center(pose))
-        return splat(instant.splats, self.views.cameras[frame.pose], pose=magnified(pose, zoom))
+        camera, seen = self.views.cameras[frame.pose], magnified(pose, zoom)
+        return splat_scene(scene, frame.time, camera, pose=seen, center=camera_center(pose)).image
 
     def reconfigure(self, config: TrainConfig) -> None:
         """Go on with other weights, rates and steps."""
@@ -78,6 +77,11 @@ class GeneratedTerm:
         if self.field is not None:
             self.field.config = config.distortion
             self._optimizer.reconfigure(config.distortion, config.haste)
+
+    def release(self) -> None:
+        """Let go of gradients."""
+        if self.field is not None:
+            self._optimizer.release()
 
     def update(self, step: int) -> None:
         """Adam's step of the field, while it learns."""

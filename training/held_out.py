@@ -17,9 +17,8 @@ from renderer.camera import Camera
 from renderer.field.draw import all_pixels
 from renderer.field.march import march, rays_through
 from renderer.field.model import RadianceField
+from renderer.instant import splat_scene
 from renderer.scene import Scene
-from renderer.slicing import slice_at
-from renderer.splat import splat
 from training.camera_learning import LearnedCameras, camera_center
 from training.config import CameraConfig
 from training.data.dataset import Dataset
@@ -46,7 +45,7 @@ def aligned(scene: Scene, dataset: Dataset) -> Dataset:
         shot = shots[index]
         key = (shot.camera_name, shot.camera) if dataset.posed else index
         if key not in found:
-            found[key] = fitted(scene, shot.camera, shot.time, as_target(dataset.read(index)), depth)
+            found[key] = fitted(scene, shot.camera, shot.time, as_target(dataset.read(index)).to(scene.device), depth)
         shots[index] = replace(shot, camera=found[key])
     return replace(dataset, shots=shots)
 
@@ -59,7 +58,7 @@ def fitted(scene: Scene, camera: Camera, time: float, target: Tensor, depth: flo
     best, least = camera, float("inf")
     for config in (COARSE, FINE):
         config = replace(config, translation=config.translation * depth)
-        learned = LearnedCameras([best], config, 0, STEPS)
+        learned = LearnedCameras([best], config, 0, STEPS, device=scene.device)
         for step in range(STEPS):
             pose = learned.pose(0)
             loss = _difference(scene, camera, time, target, pose, step)
@@ -77,7 +76,8 @@ def _difference(
     if isinstance(scene, RadianceField):
         generator = torch.Generator().manual_seed(seed)
         pixels = all_pixels(camera)[torch.randint(camera.width * camera.height, (RAYS,), generator=generator)]
+        pixels = pixels.to(pose.device)
         seen = march(scene, rays_through(camera, pixels, time, pose), PROPOSALS, SAMPLES).color()
         return (seen - target[pixels[:, 1], pixels[:, 0]]).abs().mean()
-    instant = slice_at(scene.detached(), time, camera_center(pose))
-    return (splat(instant.splats, camera, pose=pose).color - target).abs().mean()
+    image = splat_scene(scene.detached(), time, camera, pose=pose, center=camera_center(pose)).image
+    return (image.color - target).abs().mean()

@@ -87,7 +87,7 @@ def rigid_loss(gaussians: Gaussians) -> Tensor:
     distances, rows = cKDTree(positions.cpu().numpy()).query(positions.cpu().numpy(), k=k)
     weights = torch.exp(-NEIGHBOUR_DECAY * torch.from_numpy(distances[:, 1:])).to(positions)
     velocities = gaussians.velocities() / gaussians.time_span
-    differences = velocities[:, None] - velocities[torch.from_numpy(rows[:, 1:])]
+    differences = velocities[:, None] - velocities[torch.from_numpy(rows[:, 1:]).to(positions.device)]
     return (weights * torch.linalg.vector_norm(differences, dim=2)).mean()
 
 

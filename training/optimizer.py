@@ -12,6 +12,7 @@ from torch import Tensor
 from renderer.cuda.adam import FusedAdam
 from renderer.gaussians import Gaussians
 from training.config import REFERENCE_STEPS, DistortionConfig, LearningRates
+from training.device import beside
 from training.distortion import DistortionField
 
 Edit = Callable[[str, Tensor], Tensor]
@@ -51,7 +52,7 @@ class GaussianOptimizer:
         ]
         self._adam: torch.optim.Optimizer = (
             FusedAdam(groups, eps=1e-15)
-            if gaussians.positions.device.type == "cuda"
+            if gaussians.device.type == "cuda"
             else torch.optim.Adam(groups, eps=1e-15, fused=True)
         )
 
@@ -83,9 +84,19 @@ class GaussianOptimizer:
         """The inverse of :meth:`moments`."""
         for group in self._adam.param_groups:
             prefix = group["name"] + "."
-            self._adam.state[group["params"][0]] = {
-                key.removeprefix(prefix): value.clone() for key, value in state.items() if key.startswith(prefix)
-            }
+            leaf = group["params"][0]
+            kept = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+            self._adam.state[leaf] = beside(leaf, kept)
+
+    def restore(self) -> None:
+        """Let go of gradients, and of what an edit that failed half-way has made: the scene is as it was before.
+        Moments that are lost with it begin at zero."""
+        for group in self._adam.param_groups:
+            leaf, there = self.gaussians.parameters[group["name"]], group["params"][0]
+            if there is not leaf:
+                self._adam.state.pop(there, None)
+                group["params"] = [leaf]
+        self._adam.zero_grad(set_to_none=True)
 
     def keep(self, rows: Tensor) -> None:
         """Keep these rows (a mask or indices), in this order."""
@@ -146,6 +157,10 @@ class FieldOptimizer:
         for group, rate in zip(self._adam.param_groups, self._rates, strict=True):
             group["lr"] = rate * FIELD_FALL**-progress
         self._adam.step()
+        self.release()
+
+    def release(self) -> None:
+        """Let go of gradients."""
         self._adam.zero_grad(set_to_none=True)
 
     def moments(self) -> dict[str, Tensor]:
@@ -157,6 +172,10 @@ class FieldOptimizer:
         """The inverse of :meth:`moments`."""
         leaves = [p for group in self._adam.param_groups for p in group["params"]]
         for k, leaf in enumerate(leaves):
-            kept = {key.partition(".")[2]: v.clone() for key, v in state.items() if key.partition(".")[0] == str(k)}
+            kept = {
+                key.partition(".")[2]: v.to(leaf.device, copy=True)
+                for key, v in state.items()
+                if key.partition(".")[0] == str(k)
+            }
             if kept:
                 self._adam.state[leaf] = kept

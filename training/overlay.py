@@ -182,7 +182,7 @@ def _means_at(gaussians: Gaussians, time: float) -> Tensor:
 
 def _project(points: Tensor, camera: Camera) -> Tensor:
     """(N, 2) pixels of points (N, 3); those behind the camera are pulled to its near plane."""
-    pose = torch.tensor(camera.world_to_camera, dtype=points.dtype)
+    pose = torch.tensor(camera.world_to_camera, dtype=points.dtype, device=points.device)
     local = points @ pose[:3, :3].T + pose[:3, 3]
     z = local[:, 2:].clamp(min=camera.near)
     return local[:, :2] / z * points.new_tensor([camera.fx, camera.fy]) + points.new_tensor([camera.cx, camera.cy])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from renderer.errors import InputError
 from training import losses
+from training.device import CPU
 
 Network = Literal["auto", "alex", "vgg", "stand-in"]
 BACKBONES = {"alex": ("AlexNet", "alexnet-owt-7be5be79.pth"), "vgg": ("VGG16", "vgg16-397923af.pth")}
@@ -25,27 +26,29 @@ class Perceptual:
     ``key``: "lpips" for LPIPS (Zhang et al. 2018), "perceptual" for the stand-in. ``name``: in words.
     """
 
-    def __init__(self, key: str, name: str, distance: Callable[[Tensor, Tensor], Tensor]) -> None:
-        self.key, self.name, self._distance = key, name, distance
+    def __init__(
+        self, key: str, name: str, distance: Callable[[Tensor, Tensor], Tensor], device: torch.device = CPU
+    ) -> None:
+        self.key, self.name, self._distance, self._device = key, name, distance, device
 
     def __call__(self, image: Tensor, target: Tensor) -> float:
         """The distance as a number."""
         with torch.no_grad():
-            return float(self._distance(image.float(), target.float()))
+            return float(self._distance(*(x.to(self._device, torch.float32) for x in (image, target))))
 
     def loss(self, image: Tensor, target: Tensor) -> Tensor:
         """The distance, differentiable in the first picture."""
         return self._distance(image, target)
 
     @staticmethod
-    def load(weights: Path | None = None, network: Network = "auto") -> Perceptual:
-        """LPIPS where its backbone's weights are at hand, in the file ``weights`` or in torch's hub cache.
+    def load(weights: Path | None = None, network: Network = "auto", device: torch.device = CPU) -> Perceptual:
+        """LPIPS on a device where its backbone's weights are at hand, in the file ``weights`` or in torch's hub cache.
 
         ``auto`` takes AlexNet when it is there and else the stand-in. Nothing is ever downloaded. InputError when a
         file or a network is asked for and is not there.
         """
         if network == "stand-in":
-            return STAND_IN
+            return stand_in(device)
         name = "alex" if network == "auto" else network
         path = weights or Path(torch.hub.get_dir()) / "checkpoints" / BACKBONES[name][1]
         if not path.is_file():
@@ -54,8 +57,8 @@ class Perceptual:
                 raise InputError(f"{weights}: no such file; give {owner}'s weights as torchvision stores them")
             if network != "auto":
                 raise InputError(f"{path}: not there; get it with {fetch_command(name)}, or take the stand-in")
-            return STAND_IN
-        return _lpips(path, name)
+            return stand_in(device)
+        return _lpips(path, name, device)
 
 
 def fetch_command(network: str = "alex") -> str:
@@ -82,7 +85,12 @@ def gradient_structure(image: Tensor, target: Tensor) -> Tensor:
     return total / used
 
 
-STAND_IN = Perceptual("perceptual", "multi-scale gradient and structural difference", gradient_structure)
+def stand_in(device: torch.device = CPU) -> Perceptual:
+    """That of :func:`gradient_structure`."""
+    return Perceptual("perceptual", "multi-scale gradient and structural difference", gradient_structure, device)
+
+
+STAND_IN = stand_in()
 
 
 def _gradients(luminance: Tensor) -> Tensor:
@@ -97,7 +105,7 @@ def _lengths(gradients: Tensor) -> Tensor:
     return torch.sqrt(gradients[0] ** 2 + gradients[1] ** 2 + 1e-12)
 
 
-def _lpips(path: Path, network: str) -> Perceptual:
+def _lpips(path: Path, network: str, device: torch.device) -> Perceptual:
     import lpips  # takes seconds to import, with torchvision
     from torchvision import models
 
@@ -114,10 +122,10 @@ def _lpips(path: Path, network: str) -> Perceptual:
         if isinstance(layer, torch.nn.Conv2d):
             (place,) = [n for n in own if n.startswith("slice") and n.endswith(f".{number}")]
             own[place].load_state_dict(layer.state_dict())
-    distance.eval().requires_grad_(False)
+    distance.eval().requires_grad_(False).to(device)
 
     def measure(image: Tensor, target: Tensor) -> Tensor:
         x, y = (2 * t.permute(2, 0, 1)[None] - 1 for t in (image, target))
         return distance(x, y).squeeze()
 
-    return Perceptual("lpips", f"LPIPS ({name})", measure)
+    return Perceptual("lpips", f"LPIPS ({name})", measure, device)

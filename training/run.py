@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ from typing import Any
 import torch
 
 from renderer.errors import InputError
+from renderer.gaussians import Gaussians
+from renderer.scene import size_of
 from training.checkpoint import (
     FORMAT,
     Checkpoint,
@@ -29,6 +32,7 @@ from training.config import PRESETS, TrainConfig, changes, check_values, flatten
 from training.data.dataset import Dataset
 from training.data.generated_sources import with_generated
 from training.data.loading import open_dataset
+from training.device import OUT_OF_MEMORY, DeviceName, shortage
 from training.facts import StepReport
 from training.live import differing, option
 from training.perceptual import fetch_command
@@ -46,21 +50,11 @@ def silent(text: str) -> None:
     """A report that nobody reads."""
 
 
-def pick_device(name: str) -> str:
-    """ "cpu" or "cuda" for auto, cpu or cuda; InputError when it cannot be had."""
-    if name == "cuda":
-        found = "a CUDA device was found, but" if torch.cuda.is_available() else "no CUDA device was found, and"
-        raise InputError(f"--device cuda: {found} this version trains on the CPU only; use --device cpu or auto")
-    if name not in ("auto", "cpu"):
-        raise InputError(f"--device {name}: not one of auto, cpu, cuda")
-    return "cpu"
-
-
 class Run:
     """One training run on disk, with its data set and its trainer.
 
     ``folder``: where it lives. ``config``: resolved. ``trainer``: at the newest checkpoint, or at step 0. ``begun``:
-    whether the folder is written.
+    whether the folder is written. ``device``: where the scene is learned; a run may go on on another.
     """
 
     def __init__(
@@ -71,9 +65,16 @@ class Run:
         dataset: Dataset,
         checkpoint: Checkpoint | None = None,
         report: Report = silent,
+        device: DeviceName = "cpu",
     ) -> None:
         self.folder, self.source, self.config, self.dataset = folder, source, config, dataset
-        self.trainer = make_trainer(dataset, config, checkpoint)
+        self.device = device
+        self.trainer = make_trainer(dataset, config, checkpoint, torch.device(device))
+        scene = self.trainer.scene
+        if isinstance(scene, Gaussians) and config.densify.max_gaussians:
+            short = shortage(self.trainer.device, scene, config.densify.max_gaussians)
+            if short:
+                report(short)
         generated = self.trainer.generated
         if generated is not None and generated.forgotten:
             report(
@@ -88,7 +89,13 @@ class Run:
 
     @staticmethod
     def create(
-        source: str, config: TrainConfig, folder: Path, *, overwrite: bool = False, report: Report = silent
+        source: str,
+        config: TrainConfig,
+        folder: Path,
+        *,
+        overwrite: bool = False,
+        report: Report = silent,
+        device: DeviceName = "cpu",
     ) -> Run:
         """Prepare a run on the clip at ``source``; :meth:`begin` writes the first file.
 
@@ -100,20 +107,20 @@ class Run:
         if folder.exists() and not is_run(folder) and any(folder.iterdir() if folder.is_dir() else [folder]):
             raise InputError(f"{folder}: exists and is not a run; choose another --out")
         check_values(config)
-        config = resolved(config, "cpu")
+        config = resolved(config, device)
         dataset = _open(source, config, report)
         report("Making the first scene")
-        return Run(folder, source, config, dataset, report=report)
+        return Run(folder, source, config, dataset, report=report, device=device)
 
     @staticmethod
-    def open(folder: Path, *, steps: int | None = None, report: Report = silent) -> Run:
+    def open(folder: Path, *, steps: int | None = None, report: Report = silent, device: DeviceName = "cpu") -> Run:
         """Go back to a run at its newest checkpoint; ``steps`` replaces its length."""
         source, config = described(folder)
         if steps is not None:
             config = replace(config, steps=steps)
         checkpoint = load_checkpoint(folder) if checkpoint_folders(folder) else None
         dataset = _open(source, config, report)
-        run = Run(folder, source, config, dataset, checkpoint, report)
+        run = Run(folder, source, config, dataset, checkpoint, report, device)
         run.begun = True
         run._forget_after(run.trainer.done)
         return run
@@ -161,7 +168,7 @@ class Run:
         InputError, and nothing changes, for a name that does not exist or a value that cannot be.
         """
         try:
-            config = resolved(with_changes(self.config, dict(values)), "cpu")
+            config = resolved(with_changes(self.config, dict(values)), self.device)
         except KeyError as unknown:
             raise InputError(f"{option(str(unknown.args[0]))}: no such setting") from None
         before, changed = flattened(self.config), differing(self.config, config)
@@ -179,8 +186,34 @@ class Run:
         """One training step, with a line in metrics.jsonl every ten steps."""
         report = self.trainer.step()
         if report.step % LOG_EVERY == 0 or self.trainer.finished:
-            self.log(**vars(report))
+            self.log(**report.values())
         return report
+
+    def economise(self) -> str:
+        """After memory was short in a step: keep what was learned, and go on without adding to the scene. What was
+        done, in words; InputError where nothing is left to do without."""
+        trainer, c = self.trainer, self.config.densify
+        trainer.abandon()
+        gc.collect()  # what the failed step has made may hold itself, in circles
+        if trainer.device.type == "cuda":
+            torch.cuda.empty_cache()
+        count = size_of(trainer.scene)
+        if not isinstance(trainer.scene, Gaussians):
+            advice = "begin a run of fewer --field.rays or --field.samples"
+            raise InputError(f"out of memory at step {trainer.done}; {self._kept()}; {advice}")
+        short = f"memory is full at step {trainer.done} with {count:,} Gaussians; {self._kept()}"
+        if c.stop == 0 or trainer.done >= self.config.scaled(c.stop):
+            raise InputError(f"{short}; begin a run of fewer --data.megapixels or --densify.max-gaussians")
+        self.reconfigure({"densify.stop": 0, "densify.max_gaussians": max(1, count)})
+        return f"{short}; from here on none are added"
+
+    def _kept(self) -> str:
+        """Write a checkpoint, if memory and disk allow, and say so."""
+        try:
+            return f"saved as {self.save().name}"
+        except (*OUT_OF_MEMORY, OSError):
+            steps = checkpoint_folders(self.folder)
+            return f"the last checkpoint is {steps[-1].name}" if steps else "no checkpoint could be written"
 
     def is_due(self, interval: int) -> bool:
         """Whether something that happens every ``interval`` steps, and at the end, should happen now."""

@@ -6,9 +6,8 @@ how often it was stopped: every draw is seeded by the run's seed and the step.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -31,7 +30,8 @@ from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.generated import GeneratedViews
 from training.depth_term import depth_term, depth_wanted
-from training.facts import StepReport, TrainingFacts, memory_taken
+from training.device import CPU, TargetPictures
+from training.facts import StepReport, Tally, TrainingFacts, memory_taken
 from training.generated_term import GeneratedTerm
 from training.live import check_live
 from training.ray_means import mean_speed, moving_share
@@ -62,23 +62,31 @@ class Trainer(ABC):
     ``cameras``: those of the clip, which may be learned with the scene. ``targets``: what is known of the clip besides
     its colours. ``pictures``: its pictures at any size. ``generated``: what learns from generated views, where the clip
     comes with some and the method wants them. ``unit``: what a scene's size is counted in. ``map_pixels``: most pixels
-    of a map of the rays' weights.
+    of a map of the rays' weights. ``device``: where everything that is learned lies.
     """
 
     unit: str
     map_pixels: int
     generated: GeneratedTerm | None = None
 
-    def __init__(self, dataset: Dataset, config: TrainConfig, virtual: GeneratedViews | None, done: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: TrainConfig,
+        virtual: GeneratedViews | None,
+        done: int,
+        device: torch.device = CPU,
+    ) -> None:
         assert config.steps is not None and config.batch is not None, "resolve the configuration first"
         self.dataset, self.config = dataset, config
         self.steps, self.batch = config.steps, config.batch
-        self.done = done
+        self.done, self.device = done, device
         self._train = dataset.indices("train")
-        self.cameras = ClipCameras(dataset, config, virtual)
+        self.cameras = ClipCameras(dataset, config, virtual, device)
         self.targets = _clip_targets(dataset, config)
         self.pictures = ClipPictures(dataset)
-        self._parts: Mapping[str, float] = {}
+        self._real = TargetPictures(device)
+        self._tally = Tally()
 
     @property
     @abstractmethod
@@ -88,6 +96,10 @@ class Trainer(ABC):
     @abstractmethod
     def step(self) -> StepReport:
         """One update of everything that is learned."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Let go of a step that failed half-way: of its gradients, and of edits of the scene that were not finished."""
 
     @abstractmethod
     def checkpoint(self) -> Checkpoint:
@@ -116,7 +128,7 @@ class Trainer(ABC):
     def facts(self) -> TrainingFacts:
         """How training stands; takes well under a millisecond."""
         turned, shifted = self.cameras.moved() or (None, None)
-        return TrainingFacts(self.done, self._parts, turned, shifted, *memory_taken())
+        return TrainingFacts(self.done, StepReport(self.done, 0, self._tally).parts, turned, shifted, *memory_taken())
 
     def clip(self) -> Dataset:
         """The clip with its cameras where they are now (:meth:`ClipCameras.clip`)."""
@@ -240,10 +252,10 @@ class Trainer(ABC):
         target = self.input_picture(index, small.camera.width, small.camera.height)
         return _spread(np.abs(np.clip(color, 0, 1) - target).mean(2), view), "of full intensity"
 
-    def _reported(self, loss: float, error: float, size: int, parts: Mapping[str, float]) -> StepReport:
-        """Of the step that was just done; ``error``: mean squared, of colours in [0, 1]."""
-        self._parts = parts
-        return StepReport(self.done, loss, to_db(error), size, parts)
+    def _reported(self, size: int, tally: Tally) -> StepReport:
+        """Of the step that was just done."""
+        self._tally = tally
+        return StepReport(self.done, size, tally)
 
     def _next_shots(self) -> list[int]:
         """The shots of this step: every training shot once per epoch, in an order that the seed and epoch give."""
@@ -278,8 +290,3 @@ def other_data(step: int) -> InputError:
         f"step {step} of this run was made with other cameras or generated views than are there now; restore the data "
         "it was trained on"
     )
-
-
-def to_db(mean_squared_error: float) -> float:
-    """Peak signal-to-noise ratio of pictures in [0, 1]."""
-    return -10 * math.log10(max(mean_squared_error, 1e-10))

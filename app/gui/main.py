@@ -18,6 +18,7 @@ from app.command_line import parsed, preset_asked_for
 from app.memory import keep_freed_memory
 from renderer.errors import InputError
 from training.config import TrainConfig
+from training.device import pick_device
 
 SWITCH_SECONDS = 0.001
 """After which a thread that computes in Python lets another one go on: the window must not wait for training."""
@@ -35,6 +36,8 @@ class Gui:
     config: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
     train: bool = False
     """Begin training at once."""
+    device: str = "auto"
+    """auto, cpu or cuda: where scenes are learned and drawn."""
     out: Path | None = None
     """Folder of a new run; by default runs/NAME."""
     splatting: Literal["auto", "opengl", "engine"] = "auto"
@@ -79,6 +82,7 @@ def main() -> None:
         preset = Gui(config=preset_asked_for(sys.argv[1:]))
         gui = parsed(lambda: tyro.cli(Gui, prog="dynview-gui", args=sys.argv[1:], default=preset), "dynview-gui")
         check_display()
+        pick_device(gui.device)
         sys.setswitchinterval(SWITCH_SECONDS)
         # Mesa's software renderer leaves the other half of the processor to training
         os.environ.setdefault("LP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
@@ -89,7 +93,7 @@ def main() -> None:
         name = gui.source or ("demo" if gui.demo else "")
         source = Source(name, gui.config, gui.out, gui.train or gui.demo) if name else None
         control = str(gui.control) if gui.control else None
-        window = Window(source, Options(control, gui.splatting, gui.size, gui.screenshots))
+        window = Window(source, Options(control, gui.splatting, gui.size, gui.screenshots, gui.device))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: window.end_soon())
         window.run()

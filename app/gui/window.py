@@ -53,12 +53,13 @@ WHILE_TYPING = ("Ctrl+S", *(f"F{k}" for k in range(1, 13)))
 class Options:
     """``control``: socket for tests. ``splatting``: who draws Gaussians (:class:`app.gui.gl_thread.GlThread`).
     ``size``: of the window, pixels; None as it was last. ``screenshots``: folder to fill with pictures of everything,
-    and end."""
+    and end. ``device``: where scenes are learned: auto, cpu or cuda."""
 
     control: str | None = None
     splatting: Splatting = "auto"
     size: tuple[int, int] | None = None
     screenshots: Path | None = None
+    device: str = "auto"
 
 
 class Window:
@@ -269,7 +270,8 @@ class Window:
                 self._guard(panel.closed)
         if self._engine is None and self._next is not None and not self._ending:
             self._source, self._next = self._next, None
-            self._engine = Engine(self._source.name, self._source.config, self._source.out, polite=True)
+            source, device = self._source, self._options.device
+            self._engine = Engine(source.name, source.config, source.out, polite=True, device=device)
             self.desk.send = self._engine.send
             self._engine.start()
         waited_for = self._next or (self._source if self.desk.stage.opened is None else None)

@@ -1,0 +1,116 @@
+"""Where a scene is learned, what lies there, and how much memory that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from renderer.cuda.sort import DIGIT_BITS
+from renderer.errors import InputError
+from renderer.gaussians import Gaussians
+from renderer.splat.backends import has_cupy
+from training.data.images import as_target
+
+DeviceName = Literal["cpu", "cuda"]
+CPU = torch.device("cpu")
+PICTURE_BYTES = 2 << 30
+"""Of a clip's pictures that stay on a graphics card: 500 of a megapixel, 650 of 1024 x 1024."""
+OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+"""What is raised where memory is short: by torch for a graphics card, by Python and by CuPy."""
+
+
+def pick_device(name: str) -> DeviceName:
+    """ "cpu" or "cuda" for auto, cpu or cuda; InputError when it cannot be had."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"--device {name}: not one of auto, cpu, cuda")
+    if name == "cpu":
+        return "cpu"
+    missing = _missing()
+    if missing and name == "cuda":
+        raise InputError(f"--device cuda: {missing}, or use --device cpu")
+    return "cpu" if missing else "cuda"
+
+
+def _missing() -> str:
+    """What has to be done before CUDA can be used; nothing where it can."""
+    if torch.version.cuda is None:
+        return "this PyTorch is built without CUDA; install one that is built with it"
+    if not torch.cuda.is_available():
+        return "PyTorch finds no CUDA device; install NVIDIA's driver"
+    if not has_cupy():
+        return "CuPy, which compiles the kernels, is missing; install cupy-cuda13x"
+    return ""
+
+
+def there(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device; nobody waits for what a GPU has yet to do."""
+    if device.type == tensor.device.type:
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def beside(leaf: Tensor, moments: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A copy of Adam's moments where their parameter is. The number of steps stays with the host, which needs it."""
+    return {k: v.clone() if k == "step" else v.to(leaf.device, copy=True) for k, v in moments.items()}
+
+
+class TargetPictures:
+    """Pictures as targets on a device. A graphics card keeps their bytes, up to :data:`PICTURE_BYTES` of them: what
+    came first stays, because in an order that is drawn anew every epoch what came last is no likelier to come again."""
+
+    def __init__(self, device: torch.device, budget: int = PICTURE_BYTES) -> None:
+        self._device, self._room = device, budget
+        self._kept: dict[int, Tensor] = {}
+
+    def target(self, index: int, read: Callable[[int], NDArray[np.uint8]]) -> Tensor:
+        """(H, W, 3) float32 in [0, 1] of the picture that ``read`` gives for ``index``."""
+        if self._device.type == "cpu":
+            return as_target(read(index))
+        picture = self._kept.get(index)
+        if picture is None:
+            picture = there(torch.from_numpy(np.ascontiguousarray(read(index))), self._device)
+            if picture.nbytes <= self._room:
+                self._kept[index] = picture
+                self._room -= picture.nbytes
+        return picture.float().mul_(1 / 255)
+
+
+# ------------------------------------------------------------------------------------------------ memory
+
+
+def bytes_per_gaussian(gaussians: Gaussians) -> int:
+    """What each Gaussian takes of a graphics card at most while it is learned.
+
+    Its parameters, as many gradients, Adam's two moments and the statistics of density control; and for the picture of
+    a step a record on the screen with its gradient, offsets with theirs, key, radius, tiles, and what sorts it. A round
+    of density control holds the parameters twice, and the largest moment, but neither gradients nor pictures.
+    """
+    widths = [value[:1].numel() for value in gaussians.parameters.values()]
+    parameters = 4 * sum(widths)
+    statistics = 4 * 4
+    records, offsets = 2 * 4 * 12, 3 * 4 * 2
+    listed = 4 + 4 + 4 * 2 + 4  # key, radius, tiles, count
+    digits = 4 * (1 << DIGIT_BITS) // 4096
+    sorting = 2 * 4 + 2 * 4 + 4 + digits  # keys and rows twice, offsets of pairs
+    step = 4 * parameters + statistics + records + offsets + listed + sorting
+    round_ = 4 * parameters + statistics + 4 * max(widths)
+    return max(step, round_)
+
+
+def shortage(device: torch.device, gaussians: Gaussians, most: int) -> str:
+    """A sentence where a graphics card has no room for ``most`` Gaussians; nothing where it has."""
+    if device.type != "cuda":
+        return ""
+    free, _ = torch.cuda.mem_get_info(device)
+    each = bytes_per_gaussian(gaussians)
+    if most * each <= free:
+        return ""
+    return (
+        f"The graphics card has room for about {free // each:,} Gaussians ({each / 1000:.1f} kB each), fewer than "
+        f"--densify.max-gaussians {most:,}; when memory is full, no more are added"
+    )
