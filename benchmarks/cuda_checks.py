@@ -132,6 +132,7 @@ def read_like_torch(device: torch.device, count: int) -> Iterator[Row]:
 def run_tests(seconds: float) -> Iterator[Row]:
     """The project's tests that need a GPU, in another process."""
     command = [sys.executable, "-m", "pytest", "-m", "cuda", "-q", "-p", "no:cacheprovider", "tests"]
+    command += ["--continue-on-collection-errors"]  # a file that cannot be imported here leaves the others
     yield _run("python -m pytest -m cuda -q", command, seconds, {})
 
 
