@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -133,7 +134,8 @@ def run_tests(seconds: float) -> Iterator[Row]:
     """The project's tests that need a GPU, in another process."""
     command = [sys.executable, "-m", "pytest", "-m", "cuda", "-q", "-p", "no:cacheprovider", "tests"]
     command += ["--continue-on-collection-errors"]  # a file that cannot be imported here leaves the others
-    yield _run("python -m pytest -m cuda -q", command, seconds, {})
+    row = _run("python -m pytest -m cuda -q", command, seconds, {})
+    yield replace(row, ok=row.ok and " passed" in str(row))  # where all are skipped nothing is shown
 
 
 def sanitize(seconds: float) -> Iterator[Row]:

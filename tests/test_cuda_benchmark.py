@@ -322,6 +322,13 @@ def test_another_process_is_told_of_in_a_row(script: str, ok: bool, said: str) -
     assert row.ok == ok and said in str(row)
 
 
+@pytest.mark.parametrize(("said", "ok"), [("2 skipped in 1s", False), ("1 passed, 1 skipped in 1s", True)])
+def test_tests_that_are_all_skipped_show_nothing(said: str, ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_checks, "_run", lambda name, *_: Row(name, {"": said}))
+    (row,) = cuda_checks.run_tests(LATER)
+    assert row.ok == ok
+
+
 def test_parts_that_fail_leave_the_others(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
