@@ -337,7 +337,6 @@ def test_one_module_imports_the_bindings_and_not_at_start_up() -> None:
     assert users[0][1].col_offset > 0, "inside a function"
 
 
-@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 def test_frames_of_a_gpu_are_drawn_as_those_of_arrays(context: None) -> None:
     """Within the GPU where OpenGL is NVIDIA's, else through the host."""
@@ -350,7 +349,6 @@ def test_frames_of_a_gpu_are_drawn_as_those_of_arrays(context: None) -> None:
     uploads.close()
 
 
-@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
 def test_a_scene_on_a_gpu_is_loaded_as_it_is_when_all_that_was_queued_is_done(context: None) -> None:
     from renderer.gl.splat_drawer import SplatDrawer

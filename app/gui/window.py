@@ -219,6 +219,9 @@ class Window:
         if self._gl.failure:
             self.desk.complain(self._gl.failure)
             self._gl.failure = None
+        if self._gl.notice:
+            self.desk.warn(self._gl.notice)
+            self._gl.notice = None
 
     def _guard(self, job: Callable[[], object]) -> None:
         """What goes wrong in a callback becomes a sentence, not the end of the window."""
