@@ -61,8 +61,9 @@ class TrainingCurves:
                           callback=lambda: self._touch())  # fmt: skip
             skin.tip("curve_zoom", "Which steps are shown: all, the latest, or those that the wheel and a drag choose")
         both = {"no_title": True, "no_menus": True, "no_resize": True, "link_all_x": True}
+        skin.text("PSNR and losses are drawn here from the first step on.", tag="curves_none", wrap=0)
         with (
-            dpg.group(tag="curves_area"),
+            dpg.group(tag="curves_area", show=False),
             dpg.subplots(2, 1, width=-1, height=skin.px(HEIGHT), tag="curves", **both),
         ):
             self._plot("psnr", "PSNR (dB)")
@@ -118,10 +119,17 @@ class TrainingCurves:
 
     def tick(self, now: float) -> None:
         """Bring the plots up to date, while they are seen."""
+        self._show_once_there_is_something()
         if self._dirty and now - self._drawn_at >= EVERY and dpg.is_item_visible("curves_area"):
             self._dirty, self._drawn_at = False, now
             self._draw()
         self._read()
+
+    def _show_once_there_is_something(self) -> None:
+        there = bool(self.record.track.steps or self.record.held_out)
+        if there != dpg.is_item_shown("curves_area"):
+            dpg.configure_item("curves_area", show=there)
+            dpg.configure_item("curves_none", show=not there)
 
     def _touch(self) -> None:
         self._dirty, self._drawn_at = True, 0.0
