@@ -23,7 +23,7 @@ from renderer.errors import InputError
 from renderer.gaussians import Gaussians
 from renderer.paths import focus_point
 from renderer.scene import Scene
-from training.checkpoint import checkpoint_steps
+from training.checkpoint import checkpoint_folder, checkpoint_steps
 from training.data.dataset import Dataset
 from training.depth_term import depth_term
 from training.device import OUT_OF_MEMORY
@@ -265,7 +265,10 @@ class Session:
         self._painter.forget()
         text = self._run.economise()
         self._milestones = planned(self._run)
-        trainer = self._run.trainer
+        trainer, saved = self._run.trainer, checkpoint_steps(self._run.folder)
+        if trainer.done in saved:
+            self._saved_at = trainer.done
+            self._emit(p.Saved(trainer.done, checkpoint_folder(self._run.folder, trainer.done), tuple(saved)))
         self._emit(p.Configured(self._run.config, ("densify.stop", "densify.max_gaussians"), trainer.done))
         self._emit(p.Warned(text))
 

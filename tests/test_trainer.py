@@ -155,7 +155,8 @@ def test_a_run_description_that_is_broken_is_named(tiny: None, tmp_path: Path) -
             Run.open(tmp_path / "run")
 
 
-def test_a_device_that_is_not_there_is_refused() -> None:
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto") == "cpu"
     for name in ("cuda", "tpu"):
         with pytest.raises(InputError, match="--device"):

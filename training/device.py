@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from renderer.cuda.sort import DIGIT_BITS
 from renderer.errors import InputError
 from renderer.gaussians import Gaussians
 from renderer.splat.backends import has_cupy
@@ -86,20 +85,16 @@ class TargetPictures:
 def bytes_per_gaussian(gaussians: Gaussians) -> int:
     """What each Gaussian takes of a graphics card at most while it is learned.
 
-    Its parameters, as many gradients, Adam's two moments and the statistics of density control; and for the picture of
-    a step a record on the screen with its gradient, offsets with theirs, key, radius, tiles, and what sorts it. A round
-    of density control holds the parameters twice, and the largest moment, but neither gradients nor pictures.
+    Always its parameters, Adam's two moments and the statistics of density control. In a step besides these as many
+    gradients as parameters, a record on the screen with its gradient, an offset with its own, key, radius, tiles and
+    their number. In a round of density control, which is more: the parameters once again, and their longest moment.
     """
     widths = [value[:1].numel() for value in gaussians.parameters.values()]
     parameters = 4 * sum(widths)
-    statistics = 4 * 4
-    records, offsets = 2 * 4 * 12, 3 * 4 * 2
-    listed = 4 + 4 + 4 * 2 + 4  # key, radius, tiles, count
-    digits = 4 * (1 << DIGIT_BITS) // 4096
-    sorting = 2 * 4 + 2 * 4 + 4 + digits  # keys and rows twice, offsets of pairs
-    step = 4 * parameters + statistics + records + offsets + listed + sorting
-    round_ = 4 * parameters + statistics + 4 * max(widths)
-    return max(step, round_)
+    always = 3 * parameters + 4 * 4
+    step = parameters + 2 * 4 * 12 + 2 * 4 * 2 + 4 + 4 + 4 * 2 + 4
+    round_ = parameters + 4 * max(widths)
+    return always + max(step, round_)
 
 
 def shortage(device: torch.device, gaussians: Gaussians, most: int) -> str:

@@ -144,7 +144,7 @@ class Trainer(ABC):
         """
         frame = self._drawn(view)
         found = self._overlay(view, frame)
-        return frame if found is None else replace(frame, overlay=found[0], overlay_unit=found[1])
+        return frame if found is None else frame.with_overlay(*found)
 
     def known_depth(self, view: View) -> NDArray[np.float32] | None:
         """(H, W) depth along +z that is known where a view is that of one of the clip's shots at any size, scene units,
