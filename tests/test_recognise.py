@@ -17,8 +17,10 @@ from tests.test_colmap import write_model
 from tests.test_loading import BROKEN, FULL, WRITERS, Break, write_images, write_llff, write_videos
 from tests.tiny import camera_at
 from training.config import PRESETS
+from training.data.layouts import Recognised, layout_of
 from training.data.loading import DataOptions, open_dataset
-from training.data.recognise import HARDLY, Recognised, layout_of, recognise
+from training.data.looks import HARDLY
+from training.data.recognise import recognise
 
 
 def write_colmap(folder: Path, poses: int = 6, pictures: int = 6, binary: bool = True) -> Path:
@@ -65,7 +67,7 @@ def test_a_clip_with_cameras_opens_as_it_was_recognised(tmp_path: Path, layout: 
     WRITERS[layout](tmp_path)
     found = recognise(tmp_path)
     assert (found.kind, found.opens, found.what, found.missing) == (kind, True, what, ())
-    assert found.path == tmp_path and layout_of(tmp_path) == kind
+    assert found.path == tmp_path and (told := layout_of(tmp_path)) is not None and told.name == kind
     open_dataset(found.path, DataOptions(megapixels=1.0, poses=found.poses))
     assert_sentences(found)
 
