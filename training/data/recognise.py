@@ -20,13 +20,7 @@ from training.data.looks import counted, names_in, pictures_in
 SCENE_SUFFIXES = {".ply", ".splat", ".splatv", ".spz", ".sog", ".ksplat"}
 INSIDE = {"images", "checkpoints", "generated", "preprocess"}
 """Folders that are a part of the clip or run that they lie in, beside those of a layout."""
-UNREAD = {
-    "transforms.json": "nerfstudio",
-    "transforms_train.json": "Blender and D-NeRF",
-    "dataset.json": "Nerfies and HyperNeRF",
-    "train_meta.json": "Panoptic Studio",
-    "intri.yml": "EasyVolcap",
-}
+UNREAD = {"intri.yml": "EasyVolcap"}
 """Files with cameras that are not read, and whose layout they are."""
 DEMOS = {
     "sparse": "Three cameras on tripods filmed it.",
@@ -68,14 +62,15 @@ def not_understood(folder: Path) -> str:
     suffixes = {Path(name).suffix.lower() for name in (*names_in(folder), *names_in(folder / "images"))}
     if suffixes & IMAGE_SUFFIXES:
         return (
-            f"{folder}: pictures without camera poses; add poses_bounds.npy (LLFF), precomputed.json or COLMAP's "
-            "sparse/0 beside them, or learn them with --method ddr --data.poses identity if the camera hardly moved"
+            f"{folder}: pictures without camera poses; add COLMAP's sparse/0, transforms.json (nerfstudio), "
+            "poses_bounds.npy (LLFF) or precomputed.json beside them, or learn the poses with --method ddr "
+            "--data.poses identity if the camera hardly moved"
         )
     if suffixes & VIDEO_SUFFIXES:
         return f"{folder}: videos without a calibration; add cameras.json with each camera's K and world_to_camera"
     return (
-        f"{folder}: no clip found; expected cameras.json with videos, or poses_bounds.npy, precomputed.json or "
-        "COLMAP's sparse/0 with a folder of images"
+        f"{folder}: no clip found; expected cameras.json with videos, a folder of images with transforms.json, "
+        "poses_bounds.npy, precomputed.json or COLMAP's sparse/0, or one of the data sets of the README"
     )
 
 
@@ -146,7 +141,7 @@ def _without_cameras(folder: Path) -> Recognised:
     if pictures:
         advice = (
             "There are no camera poses: they are learned with the scene, which works where the camera hardly moved. "
-            "For a camera that moved, add COLMAP's sparse/0, poses_bounds.npy or precomputed.json."
+            "For a camera that moved, add COLMAP's sparse/0, transforms.json, poses_bounds.npy or precomputed.json."
         )
         reason = "It learns the cameras' poses with the scene."
         what = f"{counted(len(pictures), 'picture')} without cameras"
