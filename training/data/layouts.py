@@ -6,7 +6,6 @@ Every layout is a module here with a ``LAYOUT``, and stands once in ``MODULES``;
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,8 +107,7 @@ class Layout:
 def layouts() -> Iterator[Layout]:
     """All of them, in order of precedence; a layout's module is loaded when it is its turn."""
     for name in MODULES:
-        if importlib.util.find_spec(f"training.data.{name}") is not None:
-            yield importlib.import_module(f"training.data.{name}").LAYOUT
+        yield importlib.import_module(f"training.data.{name}").LAYOUT
 
 
 def layout_of(folder: Path) -> Layout | None:
