@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from renderer.errors import InputError
-from tests.film import HEIGHT, LOSSLESS, WIDTH, ffmpeg, film, numbered, numbers
+from tests.film import HEIGHT, LOSSLESS, WIDTH, ffmpeg, film, numbered, numbers, write_sound
 from training.prepare.decode import Instants, StoppedError, decoded, even_size, write_clip, write_pictures
 from training.prepare.sources import Source, camera_names, find_sources, open_sources
 
@@ -201,3 +201,21 @@ def test_sources_are_found_or_said_to_be_missing(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "left" / "1.png"), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(InputError, match=r"1.png: is 8x8 while the others are 96x64"):
         frames_of(opened(tmp_path / "left"), 0, 30, 2)
+
+
+@pytest.mark.parametrize(("kind", "first"), [("late.mkv", 0), ("cut.mp4", 15)])
+def test_times_count_from_the_files_beginning(tmp_path: Path, kind: str, first: int) -> None:
+    """Of a video that begins after its sound, and of one whose beginning was cut off without encoding it again."""
+    path = film(tmp_path / "a.mp4", numbered(60), output=(*LOSSLESS, "-g", "30"))
+    sound = write_sound(tmp_path / "a.wav", np.zeros(2 * 44_100))
+    if kind == "late.mkv":
+        ffmpeg("-itsoffset", "0.5", "-i", str(path), "-i", str(sound), "-map", "0:v", "-map", "1:a", "-c:v", "copy",
+               str(tmp_path / kind))  # fmt: skip
+    else:
+        ffmpeg("-ss", "0.5", "-i", str(path), "-c", "copy", str(tmp_path / kind))
+    source = opened(tmp_path / kind)
+    assert source.times[0] == pytest.approx(0.5 if kind == "late.mkv" else 0.0)
+    assert source.audio == (kind == "late.mkv") and len(source.times) == 60 - first
+    start = float(source.times[0])
+    assert numbers(frames_of(source, start, 30, 6)) == list(range(first, first + 6))
+    assert numbers(frames_of(source, start + 0.7, 30, 6)) == list(range(first + 21, first + 27))

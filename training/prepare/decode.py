@@ -156,11 +156,11 @@ def write_pictures(
 def write_clip(
     frames: Iterator[Image], path: Path, size: tuple[int, int], fps: float, count: int, report: Report,
     should_stop: Callable[[], bool],
-) -> None:  # fmt: skip
+) -> tuple[Image, Image]:  # fmt: skip
     """Write a video of RGB values that can hardly be told from the frames, and the first frame beside it as a PNG;
-    both appear when they are whole. StoppedError, or InputError of the disk."""
+    both appear when they are whole. Returns the first frame and the last. StoppedError, or InputError of the disk."""
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    first = path.with_suffix(".png")
+    picture = path.with_suffix(".png")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = imageio_ffmpeg.write_frames(
@@ -171,11 +171,14 @@ def write_clip(
         try:
             for k, image in enumerate(watched(frames, count, path.stem, report, should_stop)):
                 if k == 0:
-                    write_png(first, image)
+                    write_png(picture, image)
+                    first = image
+                last = image
                 writer.send(np.ascontiguousarray(image))
         finally:
             writer.close()
         os.replace(partial, path)
+        return first, last
     except OSError as problem:
         raise InputError(f"{path}: cannot be written ({problem.strerror or problem}); choose another --out") from None
     finally:

@@ -13,16 +13,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from renderer.camera import Camera
 from renderer.errors import InputError
 from training.checkpoint import write_json
+from training.prepare.mapping_types import MappedCameras
 
 RECORD = "prepare.json"
 KEPT = ".prepare"
@@ -47,17 +47,13 @@ class SceneFolder:
     """A scene folder that is being prepared, and its record, which is written after every step."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make it; InputError when it holds something else, or cannot be written."""
+        """Look what is there; InputError when the folder holds something else."""
         self.path = path
         self.record: dict[str, Any] = {"format": FORMAT, "finished": False, "steps": {}, "written": []}
-        try:
-            if (path / RECORD).is_file():
-                self.record = self._read()
-            elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise InputError(f"{path}: exists and was not made by dynview prepare; choose another --out")
-            self.kept.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise self._not_written(problem) from None
+        if (path / RECORD).is_file():
+            self.record = self._read()
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(f"{path}: exists and was not made by dynview prepare; choose another --out")
 
     @property
     def kept(self) -> Path:
@@ -81,8 +77,9 @@ class SceneFolder:
         return result
 
     def write(self) -> None:
-        """Write the record."""
+        """Write the record, and make the folder where it is not there."""
         try:
+            self.kept.mkdir(parents=True, exist_ok=True)
             write_json(self.path / RECORD, self.record)
         except OSError as problem:
             raise self._not_written(problem) from None
@@ -137,7 +134,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def linked(source: Path, to: Path) -> None:
+def _link(source: Path, to: Path) -> None:
     """A second name for a file that nobody changes; a copy where the disk has no second names."""
     try:
         os.link(source, to)
@@ -145,25 +142,39 @@ def linked(source: Path, to: Path) -> None:
         shutil.copy2(source, to)
 
 
-def linked_pictures(folder: Path, to: Path) -> None:
-    """Second names for all files of a folder."""
-    to.mkdir(parents=True)
-    for file in sorted(folder.iterdir()):
-        linked(file, to / file.name)
+def lay_out_unposed(frames: Path, to: Path) -> None:
+    """A clip of one camera of which no pose is known."""
+    _link_files(frames, to / "images")
 
 
-def write_cameras_json(
-    path: Path, cameras: Mapping[str, Camera], videos: Mapping[str, str], frames: int, fps: float,
-    distortion: Mapping[str, Sequence[float]],
+def lay_out_moving(mapped: MappedCameras, to: Path) -> None:
+    """A clip of one camera with a pose per picture, as COLMAP writes it; pictures without a pose are left out."""
+    _link_files(mapped.pictures, to / "images")
+    _link_files(mapped.pictures.parent / "sparse" / "0", to / "sparse" / "0")  # of the undistorted pictures
+
+
+def lay_out_static(
+    mapped: MappedCameras, videos: Mapping[str, Path], frames: int, fps: float, to: Path
 ) -> None:  # fmt: skip
-    """The cameras of synchronised videos; ``videos``: file names, ``distortion``: k1, k2, p1, p2, both by name."""
+    """Synchronised videos, by the names of their cameras, with ``cameras.json``."""
     entries = []
-    for name, camera in cameras.items():
+    for name in mapped.names:
+        camera = mapped.cameras[name]
+        _link(videos[name], to / videos[name].name)
         # the file's K counts from the centre of the first pixel
         K = np.array([[camera.fx, 0, camera.cx - 0.5], [0, camera.fy, camera.cy - 0.5], [0, 0, 1]])
         entries.append(
-            {"name": name, "video": videos[name], "width": camera.width, "height": camera.height, "frames": frames,
-             "fps": fps, "K": K.tolist(), "distortion_k1k2p1p2": [float(v) for v in distortion[name]],
+            {"name": name, "video": videos[name].name, "width": camera.width, "height": camera.height,
+             "frames": frames, "fps": fps, "K": K.tolist(),
+             "distortion_k1k2p1p2": [float(v) for v in mapped.distortion[name]],
              "world_to_camera": camera.world_to_camera.tolist()}
         )  # fmt: skip
-    write_json(path, {"convention": "OpenCV axes, world-to-camera; K counts from pixel centres", "cameras": entries})
+    convention = "OpenCV axes, world-to-camera; K counts from the centre of the first pixel"
+    write_json(to / "cameras.json", {"convention": convention, "cameras": entries})
+
+
+def _link_files(folder: Path, to: Path) -> None:
+    """Second names for the files of a folder."""
+    to.mkdir(parents=True)
+    for file in sorted(folder.iterdir()):
+        _link(file, to / file.name)
