@@ -14,11 +14,17 @@ import pytest
 
 from renderer.errors import InputError
 from tests.test_colmap import write_model
+from tests.test_layout_blender import write_blender
+from tests.test_layout_iphone import write_iphone
+from tests.test_layout_nerfies import write_nerfies
+from tests.test_layout_nerfstudio import write_nerfstudio
 from tests.test_loading import BROKEN, FULL, WRITERS, Break, write_images, write_llff, write_videos
 from tests.tiny import camera_at
 from training.config import PRESETS
+from training.data.layouts import MODULES, Recognised, layout_of, layouts
 from training.data.loading import DataOptions, open_dataset
-from training.data.recognise import HARDLY, Recognised, layout_of, recognise
+from training.data.looks import HARDLY
+from training.data.recognise import recognise
 
 
 def write_colmap(folder: Path, poses: int = 6, pictures: int = 6, binary: bool = True) -> Path:
@@ -65,7 +71,7 @@ def test_a_clip_with_cameras_opens_as_it_was_recognised(tmp_path: Path, layout: 
     WRITERS[layout](tmp_path)
     found = recognise(tmp_path)
     assert (found.kind, found.opens, found.what, found.missing) == (kind, True, what, ())
-    assert found.path == tmp_path and layout_of(tmp_path) == kind
+    assert found.path == tmp_path and (told := layout_of(tmp_path)) is not None and told.name == kind
     open_dataset(found.path, DataOptions(megapixels=1.0, poses=found.poses))
     assert_sentences(found)
 
@@ -89,6 +95,32 @@ def test_pictures_that_colmap_gave_no_pose_are_counted(tmp_path: Path) -> None:
     assert not found.opens and "no pose of 2 of 6 pictures" in found.missing[0]
     with pytest.raises(InputError):
         open_dataset(tmp_path, FULL)
+
+
+def test_every_layout_is_listed_once_and_claims_nothing_that_it_is_not_told_by(tmp_path: Path) -> None:
+    known = list(layouts())
+    assert len(known) == len(MODULES) == len({layout.name for layout in known})
+    assert not [layout.name for layout in known if layout.claims(tmp_path) or layout.claims(tmp_path / "gone")]
+    write_images(tmp_path, 2)
+    assert not [layout.name for layout in known if layout.claims(tmp_path)]
+
+
+def test_what_is_told_by_more_files_comes_first(tmp_path: Path) -> None:
+    def told(folder: Path) -> tuple[str, list[str]]:
+        layout = layout_of(folder)
+        assert layout is not None and recognise(folder).kind == layout.name
+        return layout.name, [each.name for each in layouts() if each.claims(folder)]
+
+    assert told(write_nerfies(tmp_path / "n")) == ("Nerfies", ["Nerfies"])
+    assert told(write_iphone(tmp_path / "i")) == ("DyCheck iPhone", ["DyCheck iPhone", "Nerfies"])
+    write_colmap(tmp_path / "s")
+    shutil.copytree(tmp_path / "s" / "sparse", write_nerfstudio(tmp_path / "t") / "sparse")
+    assert told(tmp_path / "t") == ("nerfstudio", ["nerfstudio", "COLMAP"])
+    write_llff(tmp_path / "l")
+    for path in write_blender(tmp_path / "b").glob("*.json"):
+        shutil.copy(path, tmp_path / "l")
+    assert told(tmp_path / "b") == ("Blender", ["Blender"])
+    assert told(tmp_path / "l")[0] == "LLFF"  # DynamicNeRF's tools leave such a file beside
 
 
 @pytest.mark.parametrize(("layout", "name", "damage", "named"), BROKEN, ids=[f"{b[0]}: {b[1]}" for b in BROKEN])
@@ -164,8 +196,8 @@ def test_pictures_alone_open_with_learned_poses(tmp_path: Path) -> None:
         assert (found.kind, found.opens, found.method) == ("pictures without cameras", True, "ddr")
         assert found.what == "5 pictures without cameras" and "hardly moved" in found.missing[0]
         open_dataset(found.path, DataOptions(poses=found.poses))
-    (tmp_path / "transforms.json").write_text("{}")
-    assert "nerfstudio" in recognise(tmp_path).missing[0]
+    (tmp_path / "intri.yml").write_text("")
+    assert "EasyVolcap" in recognise(tmp_path).missing[0]
 
 
 def test_videos_alone_say_what_to_add(tmp_path: Path) -> None:

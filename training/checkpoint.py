@@ -15,13 +15,14 @@ scene.safetensors and state.json is needed to draw the scene.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -29,12 +30,16 @@ from torch import Tensor
 
 from renderer.errors import InputError
 from renderer.field.model import RadianceField
-from renderer.gaussians import PARAMETERS, SETTINGS, Gaussians
+from renderer.field.space import Space
+from renderer.gaussians import PARAMETERS, SETTINGS, Gaussians, ScaleActivation
+from renderer.harmonics import MAX_LEVEL
 from renderer.scene import Scene
 
 FORMAT = 1
 PARTS = ("training", "distortion", "cameras")
 """Files of a checkpoint beside the scene, by the field of Checkpoint that they hold."""
+LARGEST_AXIS, PROPOSAL_CHANNELS = 1 << 16, 8
+"""Nodes of a field's axis at most; channels of its proposals' planes."""
 STEP_NAME = re.compile(r"step-(\d{6,})$")
 
 
@@ -64,7 +69,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the folder of a run made by dynview train") from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise InputError(f"{path}: not readable as JSON ({problem}); restore it or train again") from None
 
 
@@ -113,21 +118,35 @@ def is_run(path: Path) -> bool:
 def load_checkpoint(run: Path, with_training: bool = True, step: int | None = None) -> Checkpoint:
     """The newest checkpoint of a run, or that of a ``step``; InputError when there is none or it cannot be read."""
     folder = existing_checkpoint(run, step)
-    state = read_json(folder / "state.json")
-    tensors = _load_tensors(folder / "scene.safetensors")
+    state, step, scene = _load(folder)
     parts: dict[str, dict[str, Tensor]] = {name: {} for name in PARTS}
     for name in PARTS if with_training else ():
         path = folder / f"{name}.safetensors"
         if path.is_file() or name == "training":
             parts[name] = _load_tensors(path)
+    return Checkpoint(step, scene, state=state, **parts)
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds what is needed to draw a scene, wherever it lies."""
+    return (folder / "state.json").is_file() and (folder / "scene.safetensors").is_file()
+
+
+def load_scene(folder: Path) -> tuple[int, Scene]:
+    """Step and scene of the folder of a checkpoint; InputError when it cannot be read."""
+    return _load(folder)[1:]
+
+
+def _load(folder: Path) -> tuple[dict[str, Any], int, Scene]:
+    state = read_json(folder / "state.json")
+    tensors = _load_tensors(folder / "scene.safetensors")
     try:
         if state["format"] != FORMAT:
             raise InputError(f"{folder}: written by another version of dynview; train again with this one")
         scene = _scene_of(folder, tensors, state["scene"])
-        step = int(state["step"])
-    except (KeyError, TypeError, ValueError) as problem:
-        raise InputError(f"{folder}: the checkpoint is incomplete ({problem!r}); delete this folder") from None
-    return Checkpoint(step, scene, state=state, **parts)
+        return state, int(state["step"]), scene
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as problem:
+        raise InputError(f"{folder}: the checkpoint is incomplete ({problem!r:.200}); delete this folder") from None
 
 
 def existing_checkpoint(run: Path, step: int | None = None) -> Path:
@@ -150,16 +169,47 @@ def _parts_of(scene: Scene) -> tuple[Mapping[str, Tensor], dict[str, Any]]:
 def _scene_of(folder: Path, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Scene:
     """The inverse of :func:`_parts_of`; KeyError, TypeError or ValueError when something is missing."""
     if settings.get("model") == "field":
+        _check_field(tensors, settings["shape"])
         field = RadianceField.from_settings(settings)
+        _check_space(field.space)
         try:
             field.load_state_dict(tensors)
         except RuntimeError:
             raise InputError(f"{folder}: the scene's tensors have the wrong shapes; delete this folder") from None
         return field
     values = {name: settings[name] for name in SETTINGS}
+    level, span = values["sh_level"], values["time_span"]
+    if not (isinstance(level, int) and 0 <= level <= MAX_LEVEL and isinstance(span, int | float) and 0 < span < 1e9):
+        raise ValueError(f"sh_level {level!r}, time_span {span!r}")
+    if values["scale_activation"] not in get_args(ScaleActivation):
+        raise ValueError(f"scale_activation {values['scale_activation']!r}")
     gaussians = Gaussians(**{**{name: tensors[name] for name in PARAMETERS}, **values})
     _check_shapes(folder, gaussians)
     return gaussians
+
+
+def _check_field(tensors: dict[str, Tensor], shape: dict[str, Any]) -> None:
+    """ValueError where a field of a shape would not have the planes that are there: before memory is taken for it."""
+    if not all(1 <= int(n) <= LARGEST_AXIS for n in (*shape["nodes"], *shape["levels"], shape["time_nodes"])):
+        raise ValueError("a field's shape cannot be")
+    x, y, z = (int(n) for n in shape["nodes"])
+    t, small, channels = (int(shape[name]) for name in ("time_nodes", "proposal_nodes", "channels"))
+    levels = [int(n) for n in shape["levels"]]
+    still = sum(n * n * (x * y + x * z + y * z) for n in levels)
+    planes = {
+        "static_planes.values": (still, channels),
+        "dynamic_planes.values": (still + sum(n * t * (x + y + z) for n in levels), channels),
+        "proposal_planes.values": (3 * small * small + 3 * small * t, PROPOSAL_CHANNELS),
+    }
+    same = all(tuple(tensors[name].shape) == expected for name, expected in planes.items())
+    if not same or tensors["static_layers.0.weight"].shape[:1] != (int(shape["width"]),):
+        raise ValueError("a field's shape is not that of its tensors")
+
+
+def _check_space(space: Space) -> None:
+    numbers = [x for row in space.world_to_local for x in row] + list(space.half)
+    if not (all(map(math.isfinite, numbers)) and min(space.half[:2]) > 0 and 0 < space.near < space.far < math.inf):
+        raise ValueError("a field's space cannot be")
 
 
 def _check_shapes(folder: Path, g: Gaussians) -> None:
@@ -169,7 +219,10 @@ def _check_shapes(folder: Path, g: Gaussians) -> None:
         "right": (N, 4), "opacities": (N, 1), "sh_dc": (N, 1, 3), "sh_rest": (N, 47, 3),
     }  # fmt: skip
     for name, shape in expected.items():
-        if tuple(g.parameters[name].shape) != shape:
+        value = g.parameters[name]
+        if not value.is_floating_point():
+            raise InputError(f"{folder}: the scene's {name} are not numbers with fractions; delete this folder")
+        if tuple(value.shape) != shape:
             raise InputError(f"{folder}: the scene's {name} have the wrong shape; delete this folder")
 
 

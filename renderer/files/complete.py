@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from renderer.errors import InputError
@@ -24,7 +24,8 @@ def complete_file(path: Path) -> Iterator[Path]:
     except OSError as problem:
         raise not_written(path, problem) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where a part of its path is a file, even to look for it fails
+            partial.unlink(missing_ok=True)
 
 
 def partial_of(path: Path) -> Path:

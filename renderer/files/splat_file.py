@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from renderer.errors import InputError
-from renderer.files.still import StillGaussians
+from renderer.files.still import StillGaussians, byte_logits
 from renderer.harmonics import SH_C0
 
 LAYOUT = np.dtype([("mean", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("rotation", "u1", 4)])
@@ -44,12 +44,12 @@ def read_splat_file(path: Path) -> StillGaussians:
     rows = np.frombuffer(data, LAYOUT)
     rotations = rows["rotation"].astype(np.float32) / 128 - 1
     lengths = np.linalg.norm(rotations, axis=1, keepdims=True)
-    if not (np.isfinite(rows["mean"]).all() and (rows["scale"] > 0).all() and (lengths > 0).all()):
+    numbers = np.isfinite(rows["mean"]).all() and np.isfinite(rows["scale"]).all()
+    if not (numbers and (rows["scale"] > 0).all() and (lengths > 0).all()):
         raise InputError(f"{path}: holds numbers that no Gaussian has; restore it")
-    opacity = np.clip(rows["rgba"][:, 3] / 255.0, 1e-4, 1 - 1e-4)
     sh = np.zeros((len(rows), 16, 3), np.float32)
     sh[:, 0] = (rows["rgba"][:, :3] / 255.0 - 0.5) / SH_C0
-    logits = np.log(opacity / (1 - opacity)).astype(np.float32)
+    logits = byte_logits(rows["rgba"][:, 3])
     return StillGaussians(rows["mean"].copy(), np.log(rows["scale"]), rotations / lengths, logits, sh)
 
 

@@ -78,5 +78,23 @@ def axes_of(covariances: Tensor) -> tuple[Array, Array]:
     return scales.astype(np.float32), np.stack([w, x, y, z], axis=1).astype(np.float32)
 
 
+def byte_logits(alphas: NDArray[np.integer]) -> Array:
+    """(N,) logits of opacities that are bytes (N,); nothing and everything stay finite."""
+    opacity = np.clip(alphas / 255.0, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(opacity / (1 - opacity)), np.float32)
+
+
+def largest_left_out(largest: NDArray[np.integer], others: Array) -> Array:
+    """(N, 4) unit quaternions of their three smaller components ``others`` (N, 3), in order, and of the index (N,) of
+    the one that is left out, which is not negative."""
+    whole = np.zeros((len(others), 4), np.float32)
+    left_out = np.sqrt(np.maximum(0, 1 - (others.astype(np.float64) ** 2).sum(1))).astype(np.float32)
+    for k in range(4):
+        rows = largest == k
+        whole[np.ix_(rows, [i for i in range(4) if i != k])] = others[rows]
+        whole[rows, k] = left_out[rows]
+    return whole
+
+
 def _float32(tensor: Tensor) -> Array:
     return tensor.cpu().float().numpy()

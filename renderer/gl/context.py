@@ -154,10 +154,16 @@ def count_objects(most: int = 1024) -> dict[str, int]:
 
 def draws_in_software() -> bool:
     """Whether the current context is one of Mesa's or Google's software renderers."""
+    name = description()[0].lower()
+    return any(software in name for software in ("llvmpipe", "softpipe", "swiftshader", "software"))
+
+
+def description() -> tuple[str, str]:
+    """Renderer and version of the current context, in the driver's words."""
     from OpenGL import GL
 
-    name = (GL.glGetString(GL.GL_RENDERER) or b"").decode(errors="replace").lower()
-    return any(software in name for software in ("llvmpipe", "softpipe", "swiftshader", "software"))
+    renderer, version = (GL.glGetString(name) or b"" for name in (GL.GL_RENDERER, GL.GL_VERSION))
+    return renderer.decode(errors="replace"), version.decode(errors="replace")
 
 
 def _attributes(*values: int) -> ctypes.Array[ctypes.c_int32]:

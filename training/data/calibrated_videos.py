@@ -15,7 +15,8 @@ from renderer.errors import InputError
 from training.data import poses
 from training.data.dataset import Dataset, Shot
 from training.data.images import VideoFrames, fitted_size, video_info
-from training.data.loading import DataOptions, Report
+from training.data.layouts import DataOptions, Layout, Recognised, Report
+from training.data.looks import at_once, counted
 
 NEGLIGIBLE_SHIFT = 0.05
 """Pixels by which distortion may move a corner of the shrunk picture before it is undone."""
@@ -121,3 +122,31 @@ def _middle(names: list[str], cameras: list[Camera]) -> str | None:
         return None
     centers = np.stack([c.center for c in cameras])
     return names[int(np.linalg.norm(centers - centers.mean(0), axis=1).argmin())]
+
+
+def _look(folder: Path) -> Recognised:
+    path = folder / "cameras.json"
+    entries = camera_entries(path)
+    named = [entry for entry in entries if isinstance(entry, dict)]
+    what = f"{counted(len(entries), 'synchronised video')} with cameras.json"
+    frames, fps = ([e.get(key) for e in named] for key in ("frames", "fps"))
+    if named and all(isinstance(n, int) and n > 0 for n in frames) and isinstance(fps[0], int | float) and fps[0] > 0:
+        length = min(n for n in frames if isinstance(n, int))
+        what += f", {counted(length, 'frame')}, {max(0, length - 1) / fps[0]:.1f} s"
+    missing = []
+    for entry in entries:
+        absent = next((key for key in KEYS if not isinstance(entry, dict) or key not in entry), None)
+        if absent:
+            missing.append(f"{path}: a camera has no {absent}; see the README for the layout.")
+        elif not (folder / str(entry["video"])).is_file():
+            missing.append(f"{folder / str(entry['video'])}: no such video; restore it or take its camera out.")
+    return at_once(folder, "calibrated videos", what, missing, len(entries))
+
+
+LAYOUT = Layout(
+    name="calibrated videos",
+    claims=lambda folder: (folder / "cameras.json").is_file(),
+    open=open_calibrated_videos,
+    look=_look,
+    inside=(),
+)

@@ -9,10 +9,11 @@ import numpy as np
 from renderer.camera import Camera
 from renderer.errors import InputError
 from training.data import poses
-from training.data.colmap_model import ColmapCamera, ColmapModel, read_model
+from training.data.colmap_model import ColmapCamera, ColmapModel, model_beside, pose_count, read_cameras, read_model
 from training.data.dataset import Dataset, PointCloud, Shot
 from training.data.images import FileFrames, check_sizes, fitted_size, image_size
-from training.data.loading import DataOptions
+from training.data.layouts import DataOptions, Layout, Recognised
+from training.data.looks import counted, pictures_in
 
 FPS = 30.0
 STRAIGHT = 1e-3
@@ -23,11 +24,12 @@ MARGIN = 1.2
 """The scene begins that much nearer and ends that much farther."""
 
 
-def open_colmap(folder: Path, model_folder: Path, options: DataOptions) -> Dataset:
+def open_colmap(folder: Path, options: DataOptions) -> Dataset:
     """The clip, with the points as its sparse points; near and far are those of the points that the cameras see.
 
     InputError for pictures without a pose, a lens that is not straight, and a model without points.
     """
+    model_folder = _model(folder)
     model = read_model(model_folder)
     files = poses.image_files(folder / "images" if (folder / "images").is_dir() else folder)
     places = {name: k for k, name in enumerate(model.names)}
@@ -93,3 +95,39 @@ def _depths(model: ColmapModel, cameras: list[Camera], folder: Path) -> tuple[fl
         raise InputError(f"{folder}: no camera sees any of its points; run the reconstruction again")
     near, far = np.quantile(depths, SHARES)
     return float(near) / MARGIN, float(far) * MARGIN
+
+
+def _model(folder: Path) -> Path:
+    model = model_beside(folder)
+    if model is None:
+        raise InputError(f"{folder}: has no reconstruction any more; restore sparse/0")
+    return model
+
+
+def _look(folder: Path) -> Recognised:
+    model = _model(folder)
+    for camera in read_cameras(model).values():
+        check_straight(camera, model)
+    pictures = len(pictures_in(folder / "images") if (folder / "images").is_dir() else pictures_in(folder))
+    poses = pose_count(model)
+    inside = model.relative_to(folder).as_posix()
+    what = f"{counted(pictures, 'picture')} of one moving camera with COLMAP's {inside}, {counted(poses, 'pose')}"
+    missing = []
+    if not pictures:
+        missing.append(f"{folder / 'images'}: no pictures in this folder; put the clip's frames there.")
+    elif poses < pictures:
+        missing.append(
+            f"{model}: has no pose of {pictures - poses} of {pictures} pictures; remove them, or learn all poses "
+            "with --method ddr --data.poses identity."
+        )
+    reason = "COLMAP found its cameras, so they moved enough."
+    return Recognised(folder, "COLMAP", not missing, what, tuple(missing), "4dgs", reason)
+
+
+LAYOUT = Layout(
+    name="COLMAP",
+    claims=lambda folder: model_beside(folder) is not None,
+    open=lambda folder, options, report: open_colmap(folder, options),
+    look=_look,
+    inside=("images", "sparse", "0", "colmap"),
+)

@@ -67,10 +67,16 @@ def as_target(image: Image) -> Tensor:
 
 
 class FileFrames:
-    """Pictures in files, each read when first asked for; the newest ones are kept within ``budget`` bytes."""
+    """Pictures in files, each read when first asked for; the newest ones are kept within ``budget`` bytes.
 
-    def __init__(self, paths: Sequence[Path], size: tuple[int, int], budget: int) -> None:
+    ``load``: the index of one to the picture at its full size, by default what its file shows.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], size: tuple[int, int], budget: int, load: Callable[[int], Image] | None = None
+    ) -> None:
         self._paths, self._size = list(paths), size
+        self._load = load or (lambda index: read_image(self._paths[index]))
         self._room = max(1, budget // (3 * size[0] * size[1]))
         self._kept: dict[int, Image] = {}
         self._lock = Lock()
@@ -80,7 +86,7 @@ class FileFrames:
             if index in self._kept:
                 self._kept[index] = self._kept.pop(index)  # the newest is last
                 return self._kept[index]
-        image = shrunk(read_image(self._paths[index]), self._size)
+        image = shrunk(self._load(index), self._size)
         with self._lock:
             self._kept[index] = image
             while len(self._kept) > self._room:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from renderer.errors import InputError
 from training.data.dataset import Dataset
-from training.data.loading import DataOptions
+from training.data.layouts import DataOptions, Layout, Recognised
+from training.data.looks import moving_look
 from training.data.moving_camera import moving_camera
 
 FPS = 15.0
@@ -38,3 +39,16 @@ def read_poses(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], ND
     down, right, back, center, sizes = (matrices[:, :, k] for k in range(5))
     c2w = np.stack([right, down, -back, center], axis=2)
     return c2w, sizes, table[:, 15:].astype(np.float64)
+
+
+def _look(folder: Path) -> Recognised:
+    c2w, _, bounds = read_poses(folder / "poses_bounds.npy")
+    return moving_look(folder, "LLFF", "poses_bounds.npy (LLFF)", c2w, bounds)
+
+
+LAYOUT = Layout(
+    name="LLFF",
+    claims=lambda folder: (folder / "poses_bounds.npy").is_file(),
+    open=lambda folder, options, report: open_llff(folder, options),
+    look=_look,
+)

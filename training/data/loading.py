@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from renderer.errors import InputError
 from training.data.dataset import Dataset
-from training.data.recognise import layout_of, not_understood
+from training.data.layouts import DataOptions, Report, layout_of
+from training.data.recognise import not_understood
 
-Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class DataOptions:
-    """How a clip is read."""
-
-    megapixels: float = 0.13
-    """Pictures are shrunk to at most so many million pixels."""
-    cameras: tuple[str, ...] = ()
-    """Train on these cameras only (names); by default on all that are not held out."""
-    holdout: tuple[str, ...] = ()
-    """Cameras never trained on, measured instead; by default one of four or more, and every eighth frame of a single
-    moving camera. The word none holds out nothing."""
-    train_frames: tuple[int, ...] = ()
-    """First and last frame (from 0) to train on, of a single moving camera; the frames outside are held out."""
-    test_frames: tuple[int, ...] = ()
-    """First and last frame (from 0) to measure, of a single moving camera; with train_frames."""
-    poses: Literal["stated", "identity"] = "stated"
-    """Camera poses as the clip states them; identity for a hand-held clip without any, to learn them."""
-    fov: float = 60.0
-    """Field of view along the longer side, degrees, of a clip without poses."""
-    frame_step: int = 1
-    """Use every N-th frame only."""
-    generated: str = "auto"
-    """Generated views, for a method that learns from some: a folder, or inconsistent for the demo scene; auto takes
-    the folder generated in the clip's own."""
-    cache_megabytes: int = 2000
-    """Memory for pictures; more goes to a temporary file or is read again."""
-
-    @property
-    def cache_bytes(self) -> int:
-        """The budget in bytes."""
-        return self.cache_megabytes * 1_000_000
+__all__ = ["DataOptions", "Report", "check_options", "open_dataset"]
 
 
 def open_dataset(source: str | Path, options: DataOptions, report: Report = lambda text: None) -> Dataset:
@@ -66,26 +31,9 @@ def open_dataset(source: str | Path, options: DataOptions, report: Report = lamb
 
         return open_unposed(folder, options)
     layout = layout_of(folder)
-    if layout == "calibrated videos":
-        from training.data.calibrated_videos import open_calibrated_videos
-
-        return open_calibrated_videos(folder, options, report)
-    if layout == "LLFF":
-        from training.data.llff import open_llff
-
-        return open_llff(folder, options)
-    if layout == "posed frames":
-        from training.data.posed_frames import open_posed_frames
-
-        return open_posed_frames(folder, options)
-    if layout == "COLMAP":
-        from training.data.colmap_clip import open_colmap
-        from training.data.colmap_model import model_beside
-
-        model = model_beside(folder)
-        assert model is not None
-        return open_colmap(folder, model, options)
-    raise InputError(not_understood(folder))
+    if layout is None:
+        raise InputError(not_understood(folder))
+    return layout.open(folder, options, report)
 
 
 def check_options(options: DataOptions) -> None:

@@ -12,7 +12,8 @@ from renderer.camera import OPENGL_TO_OPENCV
 from renderer.errors import InputError
 from training.data import poses
 from training.data.dataset import Dataset
-from training.data.loading import DataOptions
+from training.data.layouts import DataOptions, Layout, Recognised
+from training.data.looks import moving_look
 from training.data.moving_camera import moving_camera
 
 FPS = 30.0
@@ -38,3 +39,16 @@ def read_poses(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], ND
         raise InputError(f"{path}: poses and bds have shapes {matrices.shape} and {bounds.shape}; restore it")
     c2w = matrices[:, :, :4] @ OPENGL_TO_OPENCV
     return c2w, matrices[:, :, 4], bounds
+
+
+def _look(folder: Path) -> Recognised:
+    c2w, _, bounds = read_poses(folder / "precomputed.json")
+    return moving_look(folder, "posed frames", "precomputed.json", c2w, bounds)
+
+
+LAYOUT = Layout(
+    name="posed frames",
+    claims=lambda folder: (folder / "precomputed.json").is_file(),
+    open=lambda folder, options, report: open_posed_frames(folder, options),
+    look=_look,
+)

@@ -15,8 +15,7 @@ from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.paths import focus_point
 from training.data.dataset import Shot
-from training.data.loading import DataOptions
-from training.data.recognise import IMAGE_SUFFIXES
+from training.data.layouts import IMAGE_SUFFIXES, DataOptions
 
 NEAR_SHARE = 0.1
 """A camera draws nothing nearer than this share of the scene's near depth."""
