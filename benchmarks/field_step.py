@@ -24,8 +24,8 @@ from renderer.field.march import march, rays_through
 from renderer.view import View
 from training.config import PRESETS, TrainConfig, resolved, with_changes
 from training.data.procedural import procedural_dataset
-from training.field_trainer import FieldTrainer
 from training.facts import to_db
+from training.field_trainer import FieldTrainer
 
 WIDTH, HEIGHT, FRAMES, STEPS = 160, 96, 24, 2000
 WARM_UP = 30

@@ -99,6 +99,8 @@ def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[Source | None,
         return ("files" if folder is not None else None), folder
     if config.source != "auto":
         return config.source, folder
+    if dataset.depth is not None and not config.folder and not str(dataset.source).startswith("demo"):
+        return "truth", None  # it was measured while the clip was filmed
     if folder is not None:
         return "files", folder
     if dataset.depth is not None:

@@ -37,13 +37,20 @@ SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I")
 def depth_files(folder: Path, dataset: Dataset) -> Callable[[int], Values]:
     """Index of a shot to what its file holds, (H, W) of the picture's size and NaN where it holds no number above zero.
 
-    InputError for a folder without files or with too few of them, and from the function for one that cannot be read.
+    A camera that is only measured may have no files: all NaN. InputError for a folder without files of a camera that is
+    learned from or with too few of them, and from the function for one that cannot be read.
     """
-    by_camera = {name: _of_camera(folder, name, dataset) for name in dataset.camera_names}
+    learned = list(dict.fromkeys(dataset.shots[i].camera_name for i in dataset.indices("train")))
+    by_camera = {name: _of_camera(folder, name, len(learned) > 1) for name in learned}
+    for name in dataset.camera_names:
+        if name not in by_camera and (files := _files_of(folder, name, True)):
+            by_camera[name] = files
 
     def read(index: int) -> Values:
         shot = dataset.shots[index]
-        files = by_camera[shot.camera_name]
+        files = by_camera.get(shot.camera_name)
+        if files is None:
+            return np.full((shot.camera.height, shot.camera.width), np.nan, np.float32)
         if len(files) == 1 and dataset.frame_count > 1:
             frames = _stack(files[0])
             values = frames[file_number(dataset, shot, len(frames), files[0])]
@@ -51,25 +58,35 @@ def depth_files(folder: Path, dataset: Dataset) -> Callable[[int], Values]:
             values = read_values(files[file_number(dataset, shot, len(files), folder)])
         return fitted(values, shot.camera.width, shot.camera.height)
 
-    read(0)  # so that what does not fit is said at once
+    read(dataset.indices("train")[0])  # so that what does not fit is said at once
     return read
 
 
-def _of_camera(folder: Path, name: str, dataset: Dataset) -> list[Path]:
-    own = folder / name
-    place = own if own.is_dir() else folder
+def _of_camera(folder: Path, name: str, several: bool) -> list[Path]:
+    """The files of a camera, of one of ``several``."""
+    place = _place(folder, name)
     try:
-        files = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES)
+        files = _files_of(folder, name, several)
     except OSError as problem:
         raise InputError(f"{place}: cannot be read ({problem.strerror}); give the folder of the depth files") from None
-    if place is folder and len(dataset.camera_names) > 1:
-        files = [p for p in files if re.match(re.escape(name) + r"(\D|$)", p.stem)]
     suffixes = {p.suffix.lower() for p in files}
     if not files:
         raise InputError(f"{place}: holds no depth of {name}; give {', '.join(SUFFIXES)} files, one per picture")
     if len(suffixes) > 1:
         raise InputError(f"{place}: holds depths as {' and '.join(sorted(suffixes))}; keep one kind")
     return files
+
+
+def _files_of(folder: Path, name: str, several: bool) -> list[Path]:
+    place = _place(folder, name)
+    files = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES)
+    if place is folder and several:
+        return [p for p in files if re.match(re.escape(name) + r"(\D|$)", p.stem)]
+    return files
+
+
+def _place(folder: Path, name: str) -> Path:
+    return folder / name if (folder / name).is_dir() else folder
 
 
 @lru_cache(maxsize=4)

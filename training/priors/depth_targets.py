@@ -85,7 +85,9 @@ def depth_targets(
         return _of_network(dataset, read, network.kind, alignment, network.model)
     if source in ("truth", "midas-like"):
         if dataset.depth is None:
-            raise InputError(f"{dataset.source}: --depth.source {source} is for the demo scene, whose depth is known")
+            raise InputError(
+                f"{dataset.source}: --depth.source {source} is for a clip whose depth was measured, and the demo scene"
+            )
         truth = dataset.depth
         if source == "truth":
             return DepthTargets(_kept(truth), None, "the scene's true depth")
@@ -127,6 +129,8 @@ def _aligned(dataset: Dataset, disparity: Read, alignment: Scale) -> Read:
 
     def read(index: int) -> Depth:
         raw = disparity(index)
+        if not np.isfinite(raw).any():  # of a camera that is only measured, without a file
+            return raw
         if alignment == "batch":  # any monotonous depth: only whether there is one counts
             low, high = np.nanmin(raw), np.nanmax(raw)
             share = (raw - low) / max(float(high - low), 1e-12)

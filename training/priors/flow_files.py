@@ -1,7 +1,8 @@
 """Optical flow from files beside a clip, as RAFT's scripts and NSFF's preprocessing write it.
 
-``flow_i1/`` or ``flow/`` holds, for frame k of the clip, ``kkkkk_fwd`` to the frame after and ``kkkkk_bwd`` to the one
-before, as ``.npz`` (``flow`` (h, w, 2) and, where there is one, ``mask`` (h, w)), ``.npy`` or Middlebury's ``.flo``.
+``flow_i1/`` or ``flow/`` holds, for frame k of the clip, ``kkkkk_fwd`` (DynamicNeRF: ``kkk_fwd``) to the frame after
+and ``kkkkk_bwd`` to the one before, as ``.npz`` (``flow`` (h, w, 2) and, where there is one, ``mask`` (h, w)),
+``.npy`` or Middlebury's ``.flo``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ Mask = NDArray[np.bool_]
 
 FOLDERS = ("flow_i1", "flow")
 SUFFIXES = (".npz", ".npy", ".flo")
+DIGITS = (5, 3)
+"""Of a frame's number in NSFF's and in DynamicNeRF's names."""
 MAGIC = 202021.25
 """First number of a .flo file."""
 LARGEST = 1 << 28
@@ -29,15 +32,18 @@ LARGEST = 1 << 28
 
 def flow_from_files(dataset: Dataset, i: int, j: int) -> tuple[Flow, Mask | None] | None:
     """Flow (H, W, 2) in pixels of shot ``i``'s picture to shot ``j``, and (H, W) where its file says that it can be
-    trusted, None where it does not say. None for frames that are not neighbours of one camera, and without a file.
+    trusted, None where it does not say. None for frames that are not neighbours of the one camera that is learned from,
+    and without a file.
 
     InputError for a file that cannot be read.
     """
     a, b = dataset.shots[i], dataset.shots[j]
-    if a.camera_name != b.camera_name or abs(a.frame - b.frame) != 1 or len(dataset.camera_names) > 1:
+    learned = {dataset.shots[k].camera_name for k in dataset.indices("train")} or set(dataset.camera_names)
+    if {a.camera_name, b.camera_name} != learned or abs(a.frame - b.frame) != 1:
         return None
-    name = f"{a.frame:05d}_{'fwd' if b.frame > a.frame else 'bwd'}"
-    path = next((p for f in FOLDERS for s in SUFFIXES if (p := dataset.source / f / (name + s)).is_file()), None)
+    way = "fwd" if b.frame > a.frame else "bwd"
+    names = [f"{a.frame:0{digits}d}_{way}{s}" for digits in DIGITS for s in SUFFIXES]
+    path = next((p for f in FOLDERS for name in names if (p := dataset.source / f / name).is_file()), None)
     if path is None:
         return None
     flow, mask = read_flow(path)
