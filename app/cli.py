@@ -15,6 +15,7 @@ from tqdm import tqdm
 from app.bench import Bench
 from app.command_line import parsed, preset_asked_for
 from app.console import JsonFile, open_run, say
+from app.doctor import Doctor
 from app.export import Export
 from app.exports.jobs import exported
 from app.exports.plans import Quality, VideoExport
@@ -24,8 +25,10 @@ from app.generate import Generate
 from app.inspection import Inspect
 from app.memory import keep_freed_memory
 from app.painter import Painter
+from app.prepare import Prepare
 from app.protocol import ExportProgress
 from app.ray_plots import plot_rays
+from app.scene_files import SceneSubject, is_scene, open_subject, render_subject
 from app.session import home_camera
 from app.subjects import ray_report, subject_of
 from app.tours import PRESETS as TOURS
@@ -112,10 +115,10 @@ PATHS = {
 
 @dataclass(frozen=True)
 class Render:
-    """Write a video of a run along a camera path, from the clip's beginning to its end."""
+    """Write a video of a run, a checkpoint or a scene file along a camera path, from its beginning to its end."""
 
-    run: tyro.conf.Positional[Path]
-    """Folder of the run."""
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN|FILE")]
+    """Folder of the run or of a checkpoint of it; or a scene file: .ply of 3DGS or 4DGS, .splat, .splatv, .spz."""
     path: str = "orbit"
     """orbit, input (through the training cameras), spiral, dolly, bullet (time stands still), fixed (the camera does),
     or a nerfstudio camera_path.json."""
@@ -141,12 +144,13 @@ class Render:
 
     def __call__(self) -> None:
         shade = shade_of(self.mode, self.pose)
-        run = open_run(self.run)
-        views, fps = self.views(run.dataset)
+        subject = open_subject(self.run) if is_scene(self.run) else open_run(self.run)
+        views, fps = self.views(subject.dataset)
         plan = VideoExport(self.out, views, fps, self.quality, shade)
         open_writer(self.out, fps)
-        check_shade(run, plan, self.mode)
-        write_video(run, plan)
+        if isinstance(subject, Run):
+            check_shade(subject, plan, self.mode)
+        write_video(subject, plan)
         say(f"{self.out}: {len(views)} frames at {fps:g} frames per second")
         if self.report_to:
             write_json(self.report_to, {"file": str(self.out), "frames": len(views), "fps": fps})
@@ -208,6 +212,7 @@ class Demo:
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
+    "prepare": Prepare,
     "train": Train,
     "evaluate": Evaluate,
     "render": Render,
@@ -216,8 +221,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "generate": Generate,
     "demo": Demo,
     "bench": Bench,
+    "doctor": Doctor,
 }
-Command = Train | Evaluate | Render | Inspect | Generate | Demo | Bench
+Command = Prepare | Train | Evaluate | Render | Inspect | Generate | Demo | Bench | Doctor
 
 # ------------------------------------------------------------------------------------------- the work
 
@@ -271,10 +277,14 @@ def evaluate(run: Run, train_views: int, align: bool = False) -> dict[str, objec
     return {**head, **evaluation_report(run.trainer.scene, clip, perceptual, train_views, bar)}
 
 
-def write_video(run: Run, plan: VideoExport) -> None:
+def write_video(subject: Run | SceneSubject, plan: VideoExport) -> None:
     """Render the views into a file, with a progress bar."""
     with tqdm(total=len(plan.views), unit="frame", desc="Rendering", dynamic_ncols=True) as bar:
-        for event in exported(run, Painter(run), plan):
+        if isinstance(subject, SceneSubject):
+            for done, _ in render_subject(subject, plan):
+                bar.update(done - bar.n)
+            return
+        for event in exported(subject, Painter(subject), plan):
             if isinstance(event, ExportProgress) and not event.cancelled:
                 bar.update(event.done - bar.n)
 

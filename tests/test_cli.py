@@ -88,6 +88,18 @@ def test_a_saved_camera_path_is_rendered_at_its_own_size(trained: Path, tmp_path
     assert iio.imread(tmp_path / "v.mp4", plugin="FFMPEG").shape == (3, 32, 64, 3)
 
 
+@pytest.mark.parametrize("name", ["a.ply", "a.splat", "a.splatv", "checkpoint"])
+def test_a_scene_without_its_clip_is_rendered(trained: Path, tmp_path: Path, name: str) -> None:
+    if name == "checkpoint":
+        scene = next((trained / "checkpoints").iterdir())
+    else:
+        scene = tmp_path / name
+        dynview("export", str(trained), "--time", "0.5", "--out", str(scene))
+    dynview("render", str(scene), "--path", "orbit", "--frames", "2", "--scale", "0.1", "--out", str(tmp_path / "v.mp4"))
+    video = iio.imread(tmp_path / "v.mp4", plugin="FFMPEG")
+    assert len(video) == 2 and video.std() > 3
+
+
 @pytest.mark.parametrize("name", ["v.webm", "v.gif", "shots"])
 def test_videos_are_written_in_the_format_of_their_name(trained: Path, tmp_path: Path, name: str) -> None:
     dynview("render", str(trained), "--frames", "4", "--fps", "10", "--quality", "draft", "--out", str(tmp_path / name))
