@@ -158,3 +158,50 @@ def test_long_paths_keep_their_end() -> None:
     path = "/home/somebody/recordings/2026/take-7"
     assert shortened(path, 100) == path
     assert len(shortened(path, 20)) <= 20 and shortened(path, 20).endswith("/take-7")
+
+def film(path: Path, frames: int = 6) -> Path:
+    """A video of a pattern that stands still."""
+    rng = np.random.default_rng(1)
+    picture = np.kron(rng.integers(0, 255, (12, 16, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    iio.imwrite(path, np.stack([picture] * frames), plugin="FFMPEG", fps=10)
+    return path
+
+
+def test_cameras_of_a_dropped_video_are_looked_for_and_the_scene_is_offered(
+    start: Callable[..., App], tmp_path: Path
+) -> None:
+    """One that stands still has none that could be found; they can be learned."""
+    app = start()
+    typed(app, "start_path", str(film(tmp_path / "still.mp4")))
+    app.until(lambda s: s["start"]["card"] and s["start"]["recognised"] == "a video without a calibration")
+    assert not app.state()["start"]["opens"]
+    assert str(tmp_path / "still-scene") in app.ask("value", tag="card_prepared")
+    app.frames(5)
+    app.click("card_prepare")
+    app.until(lambda s: s["start"]["preparing"])
+    assert app.ask("label", tag="card_cancel") == "Cancel"
+    state = app.until(lambda s: not s["start"]["preparing"] and s["start"]["opens"], timeout=240)
+    assert state["start"]["recognised"] == "6 pictures without cameras"
+    assert app.ask("value", tag="card_path") == str(tmp_path / "still-scene")
+    assert state["complaints"] == []
+
+
+def test_looking_for_cameras_can_be_cancelled_and_says_why_it_fails(start: Callable[..., App], tmp_path: Path) -> None:
+    app = start()
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    typed(app, "start_path", str(tmp_path / "broken.mp4"))
+    app.until(lambda s: s["start"]["card"] and s["start"]["recognised"])
+    app.frames(5)
+    app.click("card_prepare")
+    state = app.until(lambda s: not s["start"]["preparing"] and "broken.mp4" in s["start"]["missing"], timeout=120)
+    assert state["start"]["said"] == "The cameras were not found."
+    assert not (tmp_path / "broken-scene").exists()
+    app.key("Escape")
+    typed(app, "start_path", str(film(tmp_path / "long.mp4", 400)))
+    app.until(lambda s: s["start"]["card"] and s["start"]["recognised"])
+    app.frames(5)
+    app.click("card_prepare")
+    app.until(lambda s: s["start"]["preparing"])
+    app.click("card_cancel")
+    state = app.until(lambda s: not s["start"]["preparing"], timeout=120)
+    assert state["start"]["card"]

@@ -127,6 +127,7 @@ class Window:
         if self._engine is not None:
             self._engine.close(120.0)
         self._layout.remember()
+        self.start.close()
         self.desk.worker.close(30.0)
         self.desk.dialogs.close()
         self._gl.stop()

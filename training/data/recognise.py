@@ -67,7 +67,10 @@ def not_understood(folder: Path) -> str:
             "--data.poses identity if the camera hardly moved"
         )
     if suffixes & VIDEO_SUFFIXES:
-        return f"{folder}: videos without a calibration; add cameras.json with each camera's K and world_to_camera"
+        return (
+            f"{folder}: videos without cameras; find these with dynview prepare {folder} --out SCENE, or add cameras.json "
+            "with each one's K and world_to_camera"
+        )
     return (
         f"{folder}: no clip found; expected cameras.json with videos, a folder of images with transforms.json, "
         "poses_bounds.npy, precomputed.json or COLMAP's sparse/0, or one of the data sets of the README"
@@ -152,9 +155,7 @@ def _without_cameras(folder: Path) -> Recognised:
         )  # fmt: skip
     if videos:
         what = f"{counted(len(videos), 'video')} without a calibration"
-        advice = "Add cameras.json with each camera's K and world_to_camera."
-        alone = _alone(folder / videos[0]) if len(videos) == 1 else ()
-        return Recognised(folder, "videos without cameras", False, what, (*unread, advice, *alone))
+        return Recognised(folder, "videos without cameras", False, what, (*unread, _to_prepare(folder)))
     scenes = [name for name in names_in(folder) if Path(name).suffix.lower() in SCENE_SUFFIXES]
     if scenes:
         return _scene(folder, f"{counted(len(scenes), 'exported scene')} ({scenes[0]})")
@@ -176,17 +177,18 @@ def _file(path: Path) -> Recognised:
         folder = path.parent.parent if path.parent.name == "images" else path.parent
         return _without_cameras(folder)
     if suffix in VIDEO_SUFFIXES:
-        advice = "Add cameras.json with its K and world_to_camera beside it."
-        return Recognised(path, "videos without cameras", False, "a video without a calibration",
-                          (advice, *_alone(path)))  # fmt: skip
+        what = "a video without a calibration"
+        return Recognised(path, "videos without cameras", False, what, (_to_prepare(path),))
     if suffix in SCENE_SUFFIXES:
         return _scene(path, f"an exported scene ({path.name})")
     missing = ("Give the folder of a clip or of a run.",)
     return Recognised(path, "nothing", False, f"a file that is not understood ({path.name})", missing)
 
 
-def _alone(video: Path) -> tuple[str, ...]:
-    return (f"If one camera that hardly moved filmed it, make pictures of it: ffmpeg -i {video.name} images/%05d.png",)
+def _to_prepare(path: Path) -> str:
+    return (
+        f"Cameras are missing; dynview prepare {path.name} --out SCENE looks for them, from the folder of {path.name}."
+    )
 
 
 def _scene(path: Path, what: str) -> Recognised:

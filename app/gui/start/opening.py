@@ -12,9 +12,11 @@ import dearpygui.dearpygui as dpg
 from app import protocol as p
 from app.gui.desk import Desk, Source
 from app.gui.widgets.placing import in_the_middle
+from app.preparing import Preparing, scene_beside
 from training.clip_targets import DEPTH_FOLDERS
 from training.config import PRESETS
-from training.data.recognise import Recognised, recognise
+from training.data.layouts import Recognised
+from training.data.recognise import recognise
 from training.depth_term import without_depth
 
 METHODS: Mapping[str, str] = {
@@ -28,6 +30,8 @@ METHODS: Mapping[str, str] = {
 WIDTH, NOTE_WIDTH = 560, 420
 FRAMES_TO_SHOW = 3
 """Until another modal window that was closed is gone."""
+RAW = ("videos without cameras", "pictures without cameras")
+"""Kinds of what was filmed whose cameras can be looked for."""
 
 
 def source_of(found: Recognised, method: str, train: bool = False) -> Source:
@@ -52,6 +56,8 @@ class OpeningCard:
         self._asked = 0
         self._detail = ""
         self._busy = ""
+        self._sources: list[Path] = []  # what was filmed and has no cameras
+        self._preparing: Preparing | None = None
 
     # --------------------------------------------------------------------------------------------- widgets
 
@@ -69,6 +75,7 @@ class OpeningCard:
             dpg.add_text("", tag="card_what", wrap=px(WIDTH))
             skin.text("", color="amber", tag="card_missing", wrap=px(WIDTH))
             self._build_method()
+            skin.text("", tag="card_prepared", wrap=px(WIDTH), show=False)
             skin.text("", tag="card_scene", wrap=px(WIDTH))
             dpg.add_spacer(height=px(4))
             self._build_buttons()
@@ -88,36 +95,50 @@ class OpeningCard:
             dpg.add_button(label="Open and train", tag="card_train", width=px(150), callback=lambda: self._open(True))
             self.desk.skin.primary("card_train")
             dpg.add_button(label="Open", tag="card_open", width=px(100), callback=lambda: self._open(False))
+            dpg.add_button(label="Find cameras", tag="card_prepare", width=px(130), show=False,
+                           callback=lambda: self._prepare())  # fmt: skip
             dpg.add_button(label="Copy details", tag="card_details", width=px(130), show=False,
                            callback=lambda: dpg.set_clipboard_text(self._detail))  # fmt: skip
-            dpg.add_button(label="Cancel", tag="card_cancel", width=px(100), callback=lambda: self.hide())
+            dpg.add_button(label="Cancel", tag="card_cancel", width=px(100), callback=lambda: self._cancel())
 
     # ---------------------------------------------------------------------------------------------- content
 
     def ask(self) -> None:
         """Show the card with nothing chosen yet."""
-        self._path, self._found = "", None
-        self._asked += 1
+        self._forget("")
         self._fill("Choose a folder, type its path, or drop it on the window.")
 
-    def offer(self, path: str) -> None:
-        """Show what a path is, once that is known, with a way to open it."""
-        self._path, self._found = path, None
-        self._asked += 1
+    def offer(self, path: str, *others: str) -> None:
+        """Show what a path is, once that is known, with a way to open it. ``others``: what was filmed at once."""
+        if self._preparing is not None:
+            self.desk.say("Cameras are being looked for; wait for that, or cancel it")
+            self._show_soon()
+            return
+        self._forget(path)
         number = self._asked
+        if others:
+            self._sources = [Path(name) for name in (path, *others)]
+            self._fill(f"{len(self._sources)} clips, taken as filmed at once by cameras that stand still.")
+            return
         self._fill("Looking at it ...")
         self.desk.beside(lambda: recognise(path), lambda found: self._recognised(found, number))
 
     def failed(self, event: p.Failed) -> None:
         """What was to be opened could not be."""
-        self._asked += 1
+        self._forget(self._path)
         self._fill("This could not be opened.", event.message, event.detail)
+
+    def _forget(self, path: str) -> None:
+        """Begin anew, with another path."""
+        self._path, self._found, self._sources = path, None, []
+        self._asked += 1
 
     def _recognised(self, found: Recognised, number: int) -> None:
         if number != self._asked:
             return
         self._found = found
         self._path = str(found.path)
+        self._sources = [found.path] if found.kind in RAW else []
         known = found.kind != "nothing"
         what = f"Recognised as {found.what}." if known else f"{found.what[:1].upper()}{found.what[1:]}."
         self._fill(what, "\n".join(found.missing))
@@ -134,11 +155,19 @@ class OpeningCard:
         for button in ("card_open", "card_train"):
             dpg.configure_item(button, show=opens)
         dpg.configure_item("card_details", show=bool(detail))
-        dpg.set_item_label("card_cancel", "Cancel" if opens else "Close")
+        dpg.configure_item("card_prepare", show=bool(self._sources) and self._preparing is None)
+        dpg.configure_item("card_prepared", show=bool(self._sources) and self._preparing is None)
+        if self._sources:
+            made = scene_beside(self._sources)
+            dpg.set_value("card_prepared", f"Their cameras can be looked for, which makes {made}.")
+        dpg.set_item_label("card_cancel", "Cancel" if opens or self._preparing is not None else "Close")
         if found is not None and opens:
             dpg.set_value("card_method", found.method)
             self._say_method()
             dpg.set_item_label("card_train", "Open and go on" if found.kind == "run" else "Open and train")
+        self._show_soon()
+
+    def _show_soon(self) -> None:
         if not self._shown and self._show_at is None:
             self._show_at = dpg.get_frame_count() + FRAMES_TO_SHOW
 
@@ -164,6 +193,40 @@ class OpeningCard:
             dpg.set_value("card_scene", text)
         dpg.configure_item("card_scene", show=bool(text))
 
+    # -------------------------------------------------------------------------------------- finding cameras
+
+    def _prepare(self) -> None:
+        """Make a scene folder of what was filmed."""
+        if self._preparing is None and self._sources:
+            self._preparing = Preparing(self._sources, scene_beside(self._sources))
+            self._found = None
+            self._fill("Looking for the cameras ...")
+
+    def _follow(self, preparing: Preparing) -> None:
+        """Say how far it is, and at its end offer what came of it."""
+        goes_on = preparing.poll()
+        if goes_on:
+            dpg.set_value("card_what", "Stopping ..." if preparing.stopping else f"{preparing.said} ...")
+            return
+        self._preparing = None
+        if not preparing.failure:
+            self.offer(str(preparing.out))
+        elif preparing.stopping:
+            self.offer(self._path)
+        else:
+            self._fill("The cameras were not found.", f"{preparing.failure}.", preparing.detail)
+
+    def _cancel(self) -> None:
+        if self._preparing is not None:
+            self._preparing.stop()
+        else:
+            self.hide()
+
+    def close(self) -> None:
+        """End what goes on."""
+        if self._preparing is not None:
+            self._preparing.close()
+
     # -------------------------------------------------------------------------------------------- what it does
 
     def _open(self, train: bool) -> None:
@@ -175,10 +238,12 @@ class OpeningCard:
 
     def _look_again(self) -> None:
         path = dpg.get_value("card_path").strip()
-        if path:
+        if path and self._preparing is None:
             self.offer(path)
 
     def _choose(self) -> None:
+        if self._preparing is not None:
+            return
         self.hide()
         place = Path(self._path).expanduser() if self._path and not self._path.startswith("demo") else Path.cwd()
         self.desk.dialogs.ask_folder("Open the folder of a clip or a run", place, lambda path: self.offer(str(path)))
@@ -191,6 +256,8 @@ class OpeningCard:
 
     def tick(self) -> None:
         """Show it, once nothing else is in the way."""
+        if self._preparing is not None:
+            self._follow(self._preparing)
         if self._show_at is not None and dpg.get_frame_count() >= self._show_at and not self.desk.dialogs.open:
             self._shown, self._show_at = True, None
             dpg.configure_item("card", show=True, pos=in_the_middle(self.desk.skin.px(WIDTH + 20), 0.25))
@@ -200,7 +267,7 @@ class OpeningCard:
     def catches(self, chord: str) -> bool:
         """Escape takes it away; no other key does anything while it is there."""
         if self._shown and chord == "Escape":
-            self.hide()
+            self._cancel()
             return True
         return self._shown and chord != "Ctrl+Q"
 
@@ -211,6 +278,8 @@ class OpeningCard:
             "card": self._shown,
             "recognised": found.what if found else "",
             "opens": bool(found and found.opens),
+            "preparing": self._preparing is not None,
+            "missing": dpg.get_value("card_missing") if self._shown else "",
             "said": dpg.get_value("card_what") if self._shown else "",
         }
 

@@ -15,7 +15,8 @@ from app.gui.menus import fill_recent
 from app.gui.panel import Panel
 from app.gui.start.opening import OpeningCard, OpeningNote, source_of
 from app.settings import with_recent, without_recent
-from training.data.recognise import Recognised, recognise
+from training.data.layouts import Recognised
+from training.data.recognise import VIDEO_SUFFIXES, recognise
 
 DEMOS = (
     ("demo", "Open the demo scene", "Three cameras on tripods film a small moving world."),
@@ -229,15 +230,22 @@ class StartPanel(Panel):
         """Take what was dropped, and keep the list true while it is seen."""
         if self._dropped:
             paths, self._dropped = self._dropped, []
-            self._card.offer(paths[0])
-            if len(paths) > 1:
-                self.desk.say(f"Of {len(paths)} that were dropped, the first is looked at.")
+            if all(Path(path).suffix.lower() in VIDEO_SUFFIXES for path in paths):
+                self._card.offer(*sorted(paths))
+            else:
+                self._card.offer(paths[0])
+                if len(paths) > 1:
+                    self.desk.say(f"Of {len(paths)} that were dropped, the first is looked at.")
         self._card.tick()
         self._note.tick()
         if dpg.is_item_shown("start"):
             self._fit()
             self._look(now)
             self._list()
+
+    def close(self) -> None:
+        """The window ends."""
+        self._card.close()
 
     def actions(self) -> Mapping[str, Callable[[], object]]:
         """What keys and the menu do here."""
