@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tyro
 
 from app.prepare import Prepare, in_place
 from renderer.camera import Camera
@@ -393,3 +394,11 @@ def test_a_picture_in_which_motion_cannot_be_told_is_used_whole(
     first, second, third = mapper.asked[0]["masks"]
     assert first is None and third is None  # everything moves there: such a mask would leave nothing
     assert cv2.imread(str(second), cv2.IMREAD_UNCHANGED).min() == 255
+
+
+def test_the_command_line_reads_sources_and_offsets() -> None:
+    command = tyro.cli(
+        Prepare, args=["a.mp4", "b.mp4", "--out", "scene", "--offsets", "0", "-1.3", "--cameras", "mapped"]
+    )
+    assert command.sources == (Path("a.mp4"), Path("b.mp4")) and command.out == Path("scene")
+    assert command.offsets == (0.0, -1.3) and command.cameras == "mapped" and not command.train
