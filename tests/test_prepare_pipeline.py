@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tyro
 
 from app.prepare import Prepare, in_place
 from renderer.camera import Camera
@@ -19,6 +20,7 @@ from renderer.errors import InputError
 from tests.film import film
 from tests.test_prepare_synchronise import seen
 from training.config import PRESETS, with_changes
+from training.data.dataset import Dataset
 from training.data.loading import DataOptions, open_dataset
 from training.data.recognise import recognise
 from training.prepare import pipeline
@@ -377,3 +379,26 @@ def test_the_walk_between_cameras_is_one_clip(tmp_path: Path, clips: tuple[Path,
     with pytest.raises(InputError, match="holds 2 clips; give --between one of them"):
         prepare(clips, tmp_path / "scene", PrepareOptions(between=clips[0].parent))
     assert not (tmp_path / "scene").exists()
+
+
+def test_a_picture_in_which_motion_cannot_be_told_is_used_whole(
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_once(clip: Dataset, index: int, flow: object) -> np.ndarray:
+        if index == 1:
+            raise cv2.error("an empty model")
+        return np.ones((clip.shots[0].camera.height, clip.shots[0].camera.width), np.bool_)
+
+    monkeypatch.setattr(pipeline, "moving_pixels", fails_once)
+    prepare([clips[0]], tmp_path / "scene", PrepareOptions(fps=3, end=1.0))
+    first, second, third = mapper.asked[0]["masks"]
+    assert first is None and third is None  # everything moves there: such a mask would leave nothing
+    assert cv2.imread(str(second), cv2.IMREAD_UNCHANGED).min() == 255
+
+
+def test_the_command_line_reads_sources_and_offsets() -> None:
+    command = tyro.cli(
+        Prepare, args=["a.mp4", "b.mp4", "--out", "scene", "--offsets", "0", "-1.3", "--cameras", "mapped"]
+    )
+    assert command.sources == (Path("a.mp4"), Path("b.mp4")) and command.out == Path("scene")
+    assert command.offsets == (0.0, -1.3) and command.cameras == "mapped" and not command.train

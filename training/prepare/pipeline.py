@@ -291,11 +291,14 @@ def _masks(
 
 
 def _still_pixels(frames: Path, pictures: Sequence[Path]) -> Iterator[NDArray[np.uint8]]:
-    """(H, W) per picture, 255 where it shows nothing that moves, else 0."""
+    """(H, W) per picture, 255 where it shows nothing that moves, else 0; all 255 where that cannot be told."""
     clip = open_dataset(frames, DataOptions(megapixels=MASK_MEGAPIXELS, poses="identity", holdout=("none",)))
     flow, size = cached_flow(clip), image_size(pictures[0])
     for k in range(len(pictures)):
-        still = np.where(moving_pixels(clip, k, flow), 0, 255).astype(np.uint8)
+        try:
+            still = np.where(moving_pixels(clip, k, flow), 0, 255).astype(np.uint8)
+        except cv2.error:  # OpenCV's search for a fundamental matrix trips over an empty one now and then
+            still = np.full((16, 16), 255, np.uint8)
         yield np.asarray(cv2.resize(still, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
