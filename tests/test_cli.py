@@ -95,7 +95,9 @@ def test_a_scene_without_its_clip_is_rendered(trained: Path, tmp_path: Path, nam
     else:
         scene = tmp_path / name
         dynview("export", str(trained), "--time", "0.5", "--out", str(scene))
-    dynview("render", str(scene), "--path", "orbit", "--frames", "2", "--scale", "0.1", "--out", str(tmp_path / "v.mp4"))
+    dynview(
+        "render", str(scene), "--path", "orbit", "--frames", "2", "--scale", "0.1", "--out", str(tmp_path / "v.mp4")
+    )
     video = iio.imread(tmp_path / "v.mp4", plugin="FFMPEG")
     assert len(video) == 2 and video.std() > 3
 

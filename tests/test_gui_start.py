@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import imageio.v3 as iio
+import numpy as np
 import pytest
 
 from app.gui.start.panel import shortened
@@ -158,6 +160,7 @@ def test_long_paths_keep_their_end() -> None:
     path = "/home/somebody/recordings/2026/take-7"
     assert shortened(path, 100) == path
     assert len(shortened(path, 20)) <= 20 and shortened(path, 20).endswith("/take-7")
+
 
 def film(path: Path, frames: int = 6) -> Path:
     """A video of a pattern that stands still."""

@@ -207,7 +207,7 @@ def test_videos_alone_say_what_to_add(tmp_path: Path) -> None:
     assert (found.kind, found.opens) == ("videos without cameras", False)
     assert found.what == "4 videos without a calibration" and "cameras.json" in found.missing[0]
     alone = recognise(tmp_path / "cam0.mp4")
-    assert "ffmpeg" in alone.missing[-1] and "cam0.mp4" in alone.missing[-1]
+    assert "dynview prepare" in alone.missing[-1] and "cam0.mp4" in alone.missing[-1]
 
 
 @pytest.mark.parametrize("layout", list(WRITERS))

@@ -14,8 +14,10 @@ from training.data.dataset import Dataset, PointCloud, Shot
 from training.data.images import FileFrames, check_sizes, fitted_size, image_size
 from training.data.layouts import DataOptions, Layout, Recognised
 from training.data.looks import counted, pictures_in
+from training.prepare.scene_folder import recorded_rate
 
 FPS = 30.0
+"""Of a clip that does not say so."""
 STRAIGHT = 1e-3
 """Largest coefficient of a lens that is taken for none."""
 SHARES = (0.01, 0.99)
@@ -56,7 +58,7 @@ def open_colmap(folder: Path, options: DataOptions) -> Dataset:
         source=folder,
         shots=chosen,
         read=lambda i: frames[i],
-        duration=(len(files) - 1) / FPS,
+        duration=(len(files) - 1) / recorded_rate(folder, FPS),
         near=near,
         far=far,
         up=poses.mean_up([s.camera for s in chosen]),

@@ -68,8 +68,8 @@ def not_understood(folder: Path) -> str:
         )
     if suffixes & VIDEO_SUFFIXES:
         return (
-            f"{folder}: videos without cameras; find these with dynview prepare {folder} --out SCENE, or add cameras.json "
-            "with each one's K and world_to_camera"
+            f"{folder}: videos without a calibration; find their cameras with dynview prepare {folder} --out SCENE, or "
+            "add cameras.json with each one's K and world_to_camera"
         )
     return (
         f"{folder}: no clip found; expected cameras.json with videos, a folder of images with transforms.json, "
@@ -186,9 +186,7 @@ def _file(path: Path) -> Recognised:
 
 
 def _to_prepare(path: Path) -> str:
-    return (
-        f"Cameras are missing; dynview prepare {path.name} --out SCENE looks for them, from the folder of {path.name}."
-    )
+    return f"Its cameras are not known; dynview prepare {path} --out SCENE looks for them, or add cameras.json."
 
 
 def _scene(path: Path, what: str) -> Recognised:

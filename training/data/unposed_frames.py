@@ -16,8 +16,10 @@ from training.data import poses
 from training.data.dataset import Dataset, Shot
 from training.data.images import FileFrames, check_sizes, fitted_size, image_size
 from training.data.loading import DataOptions
+from training.prepare.scene_folder import recorded_rate
 
 FPS = 30.0
+"""Of a clip that does not say so."""
 NEAR, FAR = 1.0, 20.0
 """Depths between which the scene is assumed, in units of the nearest thing."""
 
@@ -39,7 +41,7 @@ def open_unposed(folder: Path, options: DataOptions) -> Dataset:
         source=folder,
         shots=chosen,
         read=lambda i: frames[i],
-        duration=(len(files) - 1) / FPS,
+        duration=(len(files) - 1) / recorded_rate(folder, FPS),
         near=NEAR,
         far=FAR,
         posed=False,
