@@ -103,7 +103,10 @@ def unposed_miss(flow: Flow, seen: Mask) -> Array:
     chosen = candidates[:: max(1, len(candidates) // SAMPLES)]
     from_, to = a.reshape(-1, 2)[chosen], b.reshape(-1, 2)[chosen]
     H, planar = cv2.findHomography(from_, to, cv2.USAC_MAGSAC, INLIER, confidence=0.999, maxIters=5000)
-    F, epipolar = cv2.findFundamentalMat(from_, to, cv2.USAC_MAGSAC, INLIER, 0.999, 5000)
+    try:
+        F, epipolar = cv2.findFundamentalMat(from_, to, cv2.USAC_MAGSAC, INLIER, 0.999, 5000)
+    except cv2.error:  # of matches that fit no pair of cameras at all
+        F, epipolar = None, None  # type: ignore[assignment]
     inliers = [0 if found is None else int(np.count_nonzero(found)) for found in (planar, epipolar)]
     if H is not None and inliers[0] >= PLANAR_SHARE * inliers[1]:
         place = cv2.perspectiveTransform(a, np.asarray(H, np.float64))
