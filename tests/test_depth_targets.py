@@ -125,7 +125,7 @@ def test_files_hold_disparity_or_depth(clip: Dataset, tmp_path: Path, kind: str,
 def test_sources_that_are_not_there_get_a_sentence(clip: Dataset) -> None:
     bare = replace(clip, points=None, depth=None)
     for source, sentence in (
-        ("truth", "for the demo scene"),
+        ("truth", "and the demo scene"),
         ("points", "has no sparse points"),
         ("files", "give --depth.folder"),
     ):
