@@ -125,7 +125,7 @@ def read_record(path: Path, upto: int) -> Record:
             elif "loss" in values:
                 numbers = {name: float(values[name]) for name in ("psnr", "loss", "size")}
                 record.step(step, numbers, {str(k): float(v) for k, v in values.get("parts", {}).items()})
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return record
 

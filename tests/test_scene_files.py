@@ -16,8 +16,6 @@ from app.exports.plans import Shade, VideoExport
 from app.scene_files import is_scene, open_subject, render_subject, scene_extent
 from renderer.camera import Camera
 from renderer.errors import InputError
-from renderer.field.model import FieldShape, RadianceField
-from renderer.field.space import Space
 from renderer.files.as_gaussians import gaussians_of_spacetime, gaussians_of_still
 from renderer.files.cameras import NamedCamera
 from renderer.files.ply import write_native_ply, write_still_ply, write_table
@@ -34,6 +32,7 @@ from renderer.slicing import slice_at
 from renderer.splat import splat
 from renderer.splat.reference import unpack_symmetric
 from renderer.view import View
+from tests.scene_bytes import small_field
 from tests.tiny import camera_at, random_gaussians
 from training.checkpoint import Checkpoint, load_scene, save_checkpoint
 
@@ -409,17 +408,9 @@ def test_a_cancelled_video_of_a_scene_leaves_nothing(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.ply"]
 
 
-def small_field(kind: str) -> RadianceField:
-    shape = FieldShape((8, 8, 8), 4, (1, 2), 4, 16, 8, True)
-    pose = np.eye(4)
-    pose[2, 3] = 3.0
-    half = np.array([0.6, 0.4, 0.0]) if kind == "ndc" else np.full(3, 2.0)
-    return RadianceField(shape, Space.around(kind, pose, half, 1.0, 8.0), 6, seed=1)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("kind", ["gaussians", "ndc", "contraction"])
 def test_a_checkpoint_alone_is_looked_at_where_it_lies(tmp_path: Path, kind: str) -> None:
-    scene: Scene = random_gaussians(60, seed=4) if kind == "gaussians" else small_field(kind)
+    scene: Scene = random_gaussians(60, seed=4) if kind == "gaussians" else small_field(kind)  # type: ignore[arg-type]
     folder = save_checkpoint(tmp_path, Checkpoint(7, scene, {"x": torch.zeros(1)}, {}))
     moved = tmp_path / "anywhere"
     folder.rename(moved)
@@ -451,7 +442,7 @@ def test_a_checkpoint_that_states_what_cannot_be_gets_a_sentence(
     tmp_path: Path, name: str, change: Callable[[str], str]
 ) -> None:
     """Before memory is taken for it."""
-    scene: Scene = random_gaussians(60, seed=4) if name == "gaussians" else small_field(name)
+    scene: Scene = random_gaussians(60, seed=4) if name == "gaussians" else small_field(name)  # type: ignore[arg-type]
     folder = save_checkpoint(tmp_path, Checkpoint(7, scene, {}, {}))
     state = folder / "state.json"
     changed = change(state.read_text())

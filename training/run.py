@@ -305,8 +305,8 @@ def described(folder: Path) -> tuple[str, TrainConfig]:
             raise InputError(f"{folder}: written by another version of dynview; train again with this one")
         config = with_changes(PRESETS[description["method"]], description["changes"])
         return str(description["source"]), resolved(config, "cpu")
-    except (KeyError, TypeError, ValueError) as problem:
-        raise InputError(f"{folder / 'run.json'}: not understood ({problem!r}); train again") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise InputError(f"{folder / 'run.json'}: not understood ({problem!r:.200}); train again") from None
 
 
 def _open(source: str, config: TrainConfig, report: Report) -> Dataset:

@@ -105,7 +105,8 @@ def _finite(still: StillGaussians) -> StillGaussians:
     most = {"means": LARGEST_PLACE, "sh": LARGEST_COEFFICIENT, "rotations": 2.0}
     keep = ~(np.isnan(still.scales).any(1) | np.isnan(still.opacities))
     for name, limit in most.items():
-        keep &= (np.abs(getattr(still, name).reshape(len(still), -1)) <= limit).all(1)
+        values = np.abs(getattr(still, name))
+        keep &= (values <= limit).all(tuple(range(1, values.ndim)))
     return still if keep.all() else StillGaussians(**{name: value[keep] for name, value in vars(still).items()})
 
 

@@ -83,7 +83,7 @@ def read_model(folder: Path) -> ColmapModel:
     table = table[(table[:, 6] <= LARGEST_ERROR) & (table[:, 7] >= LEAST_TRACK) & np.isfinite(table).all(1)]
     return ColmapModel(
         [name for name, *_ in pictures],
-        np.stack([_pose(np.array(pose)) for _, pose, _ in pictures]),
+        np.stack([_pose(np.array(pose), folder) for _, pose, _ in pictures]),
         [camera for *_, camera in pictures],
         cameras,
         table[:, :3],
@@ -120,10 +120,10 @@ def _told(path: Path, read: Callable[[Path], T]) -> T:
         raise InputError(f"{path}: is damaged ({problem}); restore it") from None
 
 
-def _pose(values: Array) -> Array:
+def _pose(values: Array, folder: Path) -> Array:
     """(4, 4) from a quaternion wxyz and a translation (7,)."""
     if not np.isfinite(values).all() or not np.linalg.norm(values[:4]) > 0:
-        raise InputError("a pose of COLMAP's model is not a number; run the reconstruction again")
+        raise InputError(f"{folder}: a pose of COLMAP's model is not a number; run the reconstruction again")
     pose = np.eye(4)
     w, x, y, z = values[:4]
     pose[:3, :3] = Rotation.from_quat([x, y, z, w]).as_matrix()
@@ -165,6 +165,8 @@ def _text_images(path: Path) -> list[tuple[str, list[float], int]]:
 def _text_points(path: Path) -> list[tuple[float, ...]]:
     """One line per point: id, x y z, r g b, error, then picture and keypoint pairs."""
     rows = [line.split() for line in _lines(path) if line.strip()]
+    if any(len(r) < 8 for r in rows):
+        raise ValueError("a point has fewer than eight numbers")
     return [(*(float(v) for v in r[1:8]), (len(r) - 8) / 2) for r in rows]
 
 

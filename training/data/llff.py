@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderer.errors import InputError
+from renderer.files.arrays import read_array
 from training.data.dataset import Dataset
 from training.data.layouts import DataOptions, Layout, Recognised
 from training.data.looks import moving_look
@@ -27,13 +28,10 @@ def open_llff(folder: Path, options: DataOptions) -> Dataset:
 def read_poses(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Camera-to-world (F, 3, 4) in OpenCV axes, sizes (F, 3) of height, width and focal length in pixels, near and far
     (F, 2); InputError when the file is not such a table."""
-    try:
-        table = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as problem:
-        raise InputError(f"{path}: not readable as a NumPy array ({problem}); restore it") from None
-    if not isinstance(table, np.ndarray) or table.ndim != 2 or table.shape[1] != 17:
+    table = read_array(path)
+    if table.ndim != 2 or table.shape[1] != 17:
         raise InputError(f"{path}: is not a table of 17 numbers per picture; restore it")
-    if not np.issubdtype(table.dtype, np.number):
+    if table.dtype.kind not in "fiu":
         raise InputError(f"{path}: does not hold numbers; restore it")
     matrices = table[:, :15].reshape(-1, 3, 5).astype(np.float64)
     down, right, back, center, sizes = (matrices[:, :, k] for k in range(5))

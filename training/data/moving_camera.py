@@ -34,7 +34,7 @@ def moving_camera(
         raise InputError(f"{path}: has {len(camera_to_world)} poses for {len(files)} pictures; make them match")
     if not np.isfinite(bounds).all() or not (bounds[:, 0] > 0).all() or not (bounds[:, 1] > bounds[:, 0]).all():
         raise InputError(f"{path}: near and far depths are not positive and in order; restore it")
-    if not np.isfinite(sizes).all() or not (sizes > 0).all():
+    if not np.isfinite(sizes).all() or not (sizes > 0).all() or not (sizes[:, :2] >= 1).all():
         raise InputError(f"{path}: a size or focal length is not above zero; restore it")
     size = image_size(files[0])
     check_sizes(files, size)

@@ -32,9 +32,9 @@ def read_poses(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], ND
     data = poses.read_json(path)
     try:
         matrices, bounds = np.array(data["poses"], float), np.array(data["bds"], float)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(f"{path}: poses or bds are missing or not numbers; restore it") from None
-    F = len(matrices)
+    F = matrices.size // 15
     if matrices.shape != (F, 3, 5) or bounds.shape != (F, 2) or F == 0:
         raise InputError(f"{path}: poses and bds have shapes {matrices.shape} and {bounds.shape}; restore it")
     c2w = matrices[:, :, :4] @ OPENGL_TO_OPENCV

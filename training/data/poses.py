@@ -25,7 +25,7 @@ def read_json(path: Path) -> Any:
     """The value; InputError when it is not JSON."""
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise InputError(f"{path}: not readable as JSON ({problem}); restore it") from None
 
 
@@ -33,7 +33,7 @@ def rigid(matrix: object, path: Path, name: str) -> NDArray[np.float64]:
     """A (4, 4) rigid transform from nested lists of 3 or 4 rows; InputError that names the file and the camera."""
     try:
         m = np.array(matrix, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{path}: the pose of {name} is not a matrix of numbers; restore it") from None
     if m.shape not in ((3, 4), (4, 4)):
         raise InputError(f"{path}: the pose of {name} has shape {m.shape} instead of 4x4; restore it")

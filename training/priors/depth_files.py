@@ -8,7 +8,6 @@ in a folder of each camera's name: ``.npy`` (MiDaS in NSFF's and DynamicNeRF's p
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from renderer.errors import InputError
+from renderer.files.arrays import read_array
 from training.data.dataset import Dataset
 from training.priors.file_order import file_number
 
@@ -125,19 +125,11 @@ def fitted(values: Values, width: int, height: int) -> Values:
 
 
 def _array(path: Path) -> Values:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            with loaded as members:
-                key = next((k for k in KEYS if k in members.files), None)
-                if key is None:
-                    raise InputError(f"{path}: holds {', '.join(members.files) or 'nothing'}, expected {KEYS[0]}")
-                loaded = members[key]
-        if loaded.dtype.kind not in "fiu" or loaded.size > LARGEST * (loaded.shape[0] if loaded.ndim > 2 else 1):
-            raise InputError(f"{path}: holds {loaded.dtype} of shape {loaded.shape}, expected numbers of a picture")
+    loaded = read_array(path, KEYS)
+    if loaded.dtype.kind not in "fiu" or loaded.size > LARGEST * (loaded.shape[0] if loaded.ndim > 2 else 1):
+        raise InputError(f"{path}: holds {loaded.dtype} of shape {loaded.shape}, expected numbers of a picture")
+    with np.errstate(over="ignore"):
         return loaded.astype(np.float32)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, MemoryError) as problem:
-        raise InputError(f"{path}: cannot be read as an array ({problem}); write it again") from None
 
 
 def _read_png(path: Path) -> Values:

@@ -7,7 +7,6 @@ and ``kkkkk_bwd`` to the one before, as ``.npz`` (``flow`` (h, w, 2) and, where 
 
 from __future__ import annotations
 
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderer.errors import InputError
+from renderer.files.arrays import read_arrays
 from training.data.dataset import Dataset
 
 Flow = NDArray[np.float32]
@@ -57,16 +57,11 @@ def read_flow(path: Path) -> tuple[Flow, Mask | None]:
     if path.suffix == ".flo":
         flow = _read_flo(path)
     else:
-        try:
-            loaded = np.load(path, allow_pickle=False)
-            if isinstance(loaded, np.lib.npyio.NpzFile):
-                with loaded as members:
-                    flow = members["flow"].astype(np.float32)
-                    mask = members["mask"] > 0.5 if "mask" in members.files else None
-            else:
-                flow = loaded.astype(np.float32)
-        except (OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, zipfile.BadZipFile) as problem:
-            raise InputError(f"{path}: cannot be read as optical flow ({problem}); write it again") from None
+        found = read_arrays(path, ("flow", "mask"), "optical flow")
+        if "flow" not in found or any(values.dtype.kind not in "fiub" for values in found.values()):
+            raise InputError(f"{path}: holds no flow of numbers, expected flow and mask; write it again")
+        flow = found["flow"].astype(np.float32)
+        mask = found["mask"] > 0.5 if "mask" in found else None
     if flow.ndim == 3 and flow.shape[0] == 2 and flow.shape[2] != 2:
         flow = np.ascontiguousarray(flow.transpose(1, 2, 0))  # as torch has it
     if flow.ndim != 3 or flow.shape[2] != 2 or min(flow.shape) < 1:
