@@ -39,10 +39,8 @@ def start(display: Display, tmp_path: Path) -> Iterator[Callable[..., App]]:
 
 
 def typed(app: App, tag: str, text: str) -> None:
-    """Click into a field, type, and press Enter."""
-    app.click(tag)
-    app.type(text)
-    app.key("Return")
+    """Replace what is in a field, and press Enter."""
+    app.enter(tag, text)
 
 
 def clip(folder: Path) -> Path:
