@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -24,7 +25,8 @@ OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 
 
 def pick_device(name: str) -> DeviceName:
-    """ "cpu" or "cuda" for auto, cpu or cuda; InputError when it cannot be had."""
+    """ "cpu" or "cuda" for auto, cpu or cuda; InputError when it cannot be had. A graphics card is only taken once its
+    kernels were seen to be right (:mod:`renderer.cuda.self_check`), which takes some seconds for the first time."""
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"--device {name}: not one of auto, cpu, cuda")
     if name == "cpu":
@@ -32,7 +34,21 @@ def pick_device(name: str) -> DeviceName:
     missing = _missing()
     if missing and name == "cuda":
         raise InputError(f"--device cuda: {missing}, or use --device cpu")
-    return "cpu" if missing else "cuda"
+    if missing:
+        return "cpu"
+    wrong = _wrong()
+    if wrong and name == "cuda":
+        raise InputError(f"--device cuda: the kernels are not right on this graphics card: {wrong}; use --device cpu")
+    if wrong:
+        logging.getLogger(__name__).warning("The processor is used: the kernels are not right on this card: %s", wrong)
+    return "cpu" if wrong else "cuda"
+
+
+def _wrong() -> str:
+    """What the kernels do wrong on this graphics card; nothing where they are right."""
+    from renderer.cuda.self_check import problem  # which loads CuPy
+
+    return problem(torch.device("cuda"))
 
 
 def _missing() -> str:
