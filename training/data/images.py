@@ -32,7 +32,10 @@ def read_image(path: Path) -> Image:
     """(H, W, 3) RGB; InputError when the file is missing or is not a picture."""
     if not path.is_file():
         raise InputError(f"{path}: no such picture; restore it or take its pose out")
-    data = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    try:
+        data = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    except (cv2.error, MemoryError):  # of a size that is not believed
+        data = None
     if data is None:
         raise InputError(f"{path}: not readable as a picture; restore it")
     return data  # type: ignore[return-value]
