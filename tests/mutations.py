@@ -194,7 +194,7 @@ def of_gzip(data: bytes, rng: random.Random) -> bytes:
         return of_bytes(data, rng)
     if rng.random() < 0.05:
         return bomb(inside[:16])
-    return gzip.compress(of_bytes(inside, rng), 1)
+    return gzip.compress(of_bytes(inside, rng), 1, mtime=0)
 
 
 def bomb(head: bytes) -> bytes:
@@ -218,7 +218,7 @@ def of_safetensors(data: bytes, rng: random.Random) -> bytes:
 
 def of_npy(data: bytes, rng: random.Random) -> bytes:
     """The head, which is Python text with its length in front, or the numbers."""
-    if not data.startswith(b"\x93NUMPY\x01") or rng.random() < 0.3:
+    if not data.startswith(b"\x93NUMPY\x01") or len(data) < 10 or rng.random() < 0.3:
         return of_bytes(data, rng)
     end = 10 + struct.unpack_from("<H", data, 8)[0]
     if rng.random() < 0.4:

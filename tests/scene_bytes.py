@@ -26,7 +26,7 @@ def spz(version: int = 3, count: int = COUNT, degree: int = 2) -> bytes:
         rng.integers(100, 150, (count, (0, 9, 24, 45)[degree]), np.uint8),
     ]
     head = struct.pack("<IIIBBBB", 0x5053474E, version, count, degree, 12, 0, 0)
-    return gzip.compress(head + b"".join(np.ascontiguousarray(part).tobytes() for part in parts))
+    return gzip.compress(head + b"".join(np.ascontiguousarray(part).tobytes() for part in parts), mtime=0)
 
 
 def compressed_ply(count: int = COUNT) -> bytes:

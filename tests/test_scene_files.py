@@ -1,6 +1,7 @@
 """Scene files of other programs become the scene that they hold, and are drawn as they should be."""
 
 import gzip
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -436,6 +437,7 @@ def test_a_checkpoint_alone_is_looked_at_where_it_lies(tmp_path: Path, kind: str
         ("ndc", lambda text: text.replace('"channels": 4', '"channels": 400000000')),
         ("ndc", lambda text: text.replace('"width": 16', '"width": 1600000000')),
         ("ndc", lambda text: text.replace('"near": 1.0', '"near": 0.0')),
+        ("ndc", lambda text: re.sub(r'("world_to_local": \[\s*\[)\s*1.0,', r"\1", text)),
     ],
 )
 def test_a_checkpoint_that_states_what_cannot_be_gets_a_sentence(

@@ -208,7 +208,13 @@ def _check_field(tensors: dict[str, Tensor], shape: dict[str, Any]) -> None:
 
 def _check_space(space: Space) -> None:
     numbers = [x for row in space.world_to_local for x in row] + list(space.half)
-    if not (all(map(math.isfinite, numbers)) and min(space.half[:2]) > 0 and 0 < space.near < space.far < math.inf):
+    square = len(numbers) == 16 + 3 and all(len(row) == 4 for row in space.world_to_local)
+    if not (
+        square
+        and all(map(math.isfinite, numbers))
+        and min(space.half[:2]) > 0
+        and 0 < space.near < space.far < math.inf
+    ):
         raise ValueError("a field's space cannot be")
 
 

@@ -21,6 +21,8 @@ MARGIN = 2
 MOST_PIECES = 24
 HALF_PIECE = 1.5
 """Deviations of a piece's time within which it has to be where the curve is."""
+LEAST_ROTATION = 1e-6
+"""Length of a quaternion that says something of a rotation: one that turns may pass through zero."""
 LARGEST_MISS, LARGEST_TURN = 0.5, 0.15
 """Of a straight piece: shares of the middle standard deviation, radians."""
 
@@ -50,7 +52,8 @@ def straightened(moving: SpacetimeGaussians) -> SpacetimeGaussians:
     opacities = _of_pieces(g.opacities[pieces] * fade)
     parts = (alone, SpacetimeGaussians(**{**vars(many), "lifes": np.sqrt(2) * step, "opacities": opacities}))
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(alone)}
-    return SpacetimeGaussians(**{name: column.astype(np.float32) for name, column in columns.items()})
+    keep = np.linalg.norm(columns["rotations"], axis=1) > LEAST_ROTATION
+    return SpacetimeGaussians(**{name: column[keep].astype(np.float32) for name, column in columns.items()})
 
 
 def _spacing(g: SpacetimeGaussians, first: Array, last: Array) -> Array:

@@ -22,6 +22,8 @@ NEGLIGIBLE_SHIFT = 0.05
 """Pixels by which distortion may move a corner of the shrunk picture before it is undone."""
 KEYS = ("name", "video", "width", "height", "K", "world_to_camera")
 """What an entry has to have."""
+LARGEST = 1e9
+"""Pixels, frames and frames per second below which a number is believed."""
 HALF_PIXEL = 0.5
 """The files' K counts from the centre of the first pixel, ours from its corner."""
 
@@ -77,7 +79,7 @@ def _camera(
     try:
         K = np.array(entry["K"], float)
         distortion = np.array(entry.get("distortion_k1k2p1p2", [0, 0, 0, 0]), float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         K, distortion = np.zeros(0), np.zeros(0)
     if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
         raise InputError(f"{path}: K of {name} is not a 3x3 camera matrix; calibrate again")
@@ -104,7 +106,7 @@ def _camera(
 
 def _number(entry: dict[str, Any], key: str, path: Path) -> float:
     value = entry.get(key) if isinstance(entry, dict) else None
-    if not isinstance(value, int | float) or not value > 0:
+    if not isinstance(value, int | float) or not 0 < value < LARGEST:
         raise InputError(f"{path}: a camera has no {key} above zero; see the README for the layout")
     return float(value)
 

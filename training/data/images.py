@@ -30,12 +30,23 @@ def fitted_size(width: int, height: int, megapixels: float) -> tuple[int, int]:
 
 def read_image(path: Path) -> Image:
     """(H, W, 3) RGB; InputError when the file is missing or is not a picture."""
-    if not path.is_file():
+    if not _is_file(path):
         raise InputError(f"{path}: no such picture; restore it or take its pose out")
-    data = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    try:
+        data = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    except (cv2.error, MemoryError):  # of a size that is not believed
+        data = None
     if data is None:
         raise InputError(f"{path}: not readable as a picture; restore it")
     return data  # type: ignore[return-value]
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is one; names that no file can have, as a damaged list may state them, are none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -167,7 +178,7 @@ def _decoded(path: Path):  # type: ignore[no-untyped-def]
 
 
 def _frames(path: Path):  # type: ignore[no-untyped-def]
-    if not path.is_file():
+    if not _is_file(path):
         raise InputError(f"{path}: no such video; restore it or take its camera out of the calibration")
     reader = imageio_ffmpeg.read_frames(str(path))
     try:
