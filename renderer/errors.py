@@ -1,6 +1,5 @@
 """The one exception that is meant for the person at the keyboard."""
 
-
 LONGEST = 600
 """Characters of a sentence."""
 
