@@ -210,10 +210,10 @@ def read_case(target: Any, good: Path, case: int) -> Outcome:
 
 
 def _judged(sentence: str, folder: Path, relative: Path, seconds: float) -> Outcome:
-    """Whether what is said is one line that names a file."""
+    """Whether what is said is one line that names a file: of the folder, or a place elsewhere that a list states."""
     if "\n" in sentence or len(sentence) > LONGEST_SENTENCE:
         return Outcome("long sentence", said=repr(sentence[:300]), seconds=seconds)
-    if str(folder) not in sentence and relative.name not in sentence:
+    if not any(name in sentence for name in (str(folder), relative.name)) and not sentence.startswith(os.sep):
         return Outcome("nameless sentence", said=repr(sentence), seconds=seconds)
     return Outcome("refused", seconds=seconds)
 

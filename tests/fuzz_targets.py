@@ -282,6 +282,6 @@ FILES = (
 
 QUICK = ("colmap text", "colmap binary", "llff", "posed frames", "pictures", "depths", "flows")
 TARGETS = tuple(
-    replace(target, share=5.0) if target in (*SCENES, *SMALL) or target.name in QUICK else target
+    replace(target, share=7.0) if target in (*SCENES, *SMALL) or target.name in QUICK else target
     for target in (*SCENES, *SMALL, *CLIPS, *FILES)
 )
