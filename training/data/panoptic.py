@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,16 @@ def read_points(path: Path) -> PointCloud:
     try:
         with np.load(path, allow_pickle=False) as members:
             data = members["data"]
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as problem:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as problem:
         raise InputError(f"{path}: not readable as an array named data ({problem}); restore it") from None
     if data.ndim != 2 or data.shape[1] not in (6, 7) or data.dtype.kind not in "fiu":
         raise InputError(f"{path}: holds {data.dtype} of shape {data.shape}, expected (points, 7) numbers; restore it")
