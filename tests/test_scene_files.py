@@ -155,13 +155,23 @@ def test_an_eighth_of_a_turn_in_an_spz_goes_the_other_way_in_ours(tmp_path: Path
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_compressed_ply_made_by_hand(tmp_path: Path, ranges: bool) -> None:
-    """Half way between the chunk's ends in x, at its ends in y and z; the largest of wxyz is left out."""
-    chunk = [0, 2, 1, 2.0, 4, 3, *np.log(DEVIATIONS), *np.log(2 * DEVIATIONS), *([0, 0, 0, 1, 1, 1] if ranges else [])]
+    """Between the chunk's ends, half way in x and y and three quarters in z; the largest of wxyz is left out."""
+    chunk = [
+        0,
+        0,
+        1,
+        2.0,
+        4,
+        1 + 2 * 2047 / 1535,
+        *np.log(DEVIATIONS),
+        *np.log(2 * DEVIATIONS),
+        *([0, 0, 0, 1, 1, 1] if ranges else []),
+    ]
     names = [f"{end}_{axis}" for end in ("min", "max") for axis in "xyz"]
     names += [f"{end}_scale_{axis}" for end in ("min", "max") for axis in "xyz"]
     names += [f"{end}_{channel}" for end in ("min", "max") for channel in "rgb"] if ranges else []
     others = [round(1023 * (0.5 + v / np.sqrt(2))) for v in (0, 0, QUARTER[3])]
-    words = [1024 << 21 | 0 << 11 | 2047, 0 << 30 | others[0] << 20 | others[1] << 10 | others[2], 0]
+    words = [1024 << 21 | 512 << 11 | 1535, 0 << 30 | others[0] << 20 | others[1] << 10 | others[2], 0]
     words.append(255 << 24 | 128 << 16 | 0 << 8 | 204)
     head = "ply\nformat binary_little_endian 1.0\nelement chunk 1\n" + "".join(f"property float {n}\n" for n in names)
     head += "element vertex 1\n" + "".join(
@@ -173,7 +183,7 @@ def test_a_compressed_ply_made_by_hand(tmp_path: Path, ranges: bool) -> None:
     g = gaussians_in(tmp_path / "a.compressed.ply")
     np.testing.assert_allclose(g.sh_rest[0, 1, 1], (160 - 127.5) / 32)
     write_native_ply(tmp_path / "b.ply", replace(g, sh_level=0))
-    check_one(tmp_path / "b.ply", (1.0005, 2, 3), 0.8, (1, 0.502, 0))
+    check_one(tmp_path / "b.ply", (1.0005, 2.002, 3), 0.8, (1, 0.502, 0))
 
 
 # -------------------------------------------------------------------------------- what we write, read back

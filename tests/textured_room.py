@@ -45,8 +45,11 @@ ROOM = (BACK, FLOOR, LEFT, RIGHT)
 
 
 def picture(camera: Camera, radial: float = 0.0, boards: Sequence[Board] = ROOM) -> Picture:
-    """(H, W, 3) what the camera sees through a lens with the coefficient k1 ``radial``, 2x2 rays a pixel."""
-    rows, columns = np.mgrid[0 : 2 * camera.height, 0 : 2 * camera.width] / 2 + 0.25
+    """(H, W, 3) what the camera sees through a lens with the coefficient k1 ``radial``.
+
+    One ray a pixel: the textures are smooth.
+    """
+    rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
     bent = np.stack([(columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy], axis=-1)
     straight = bent
     for _ in range(30):  # x (1 + k |x|^2) = bent
@@ -66,8 +69,7 @@ def picture(camera: Camera, radial: float = 0.0, boards: Sequence[Board] = ROOM)
             cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         result[hit], nearest[hit] = painted[hit], depth[hit]
-    whole = result.reshape(camera.height, 2, camera.width, 2, 3).mean((1, 3))
-    return np.round(whole).astype(np.uint8)
+    return np.round(result).astype(np.uint8)
 
 
 def write_picture(path: Path, image: Picture) -> Path:

@@ -45,6 +45,8 @@ def extract(pictures: Sequence[Picture], database: Path, options: MappingOptions
 
     InputError for a picture or mask that cannot be read; MappingFailed where there is hardly a feature.
     """
+    if not _opens(database):  # left by a machine that stopped while it was written
+        database.unlink()
     with opened(database) as data:
         todo = [k for k in range(len(pictures)) if not data.exists_keypoints(k + 1)]
     folder = database.with_name("batch")
@@ -186,11 +188,25 @@ def chosen_pairs(pictures: Sequence[Picture], options: MappingOptions) -> list[t
     return sorted((a, b) for a, b in pairs if not (a in path and b in path) or b - a in steps)
 
 
+def _opens(database: Path) -> bool:
+    """Whether there is no database yet, or one that is whole."""
+    if not database.is_file():
+        return True
+    try:
+        with opened(database):
+            return True
+    except InputError:
+        return False
+
+
 @contextmanager
 def opened(database: Path) -> Iterator[Any]:
-    """COLMAP's database, made where there is none."""
-    with quiet():
-        data = loaded_pycolmap().Database.open(database)
+    """COLMAP's database, made where there is none; InputError when it cannot be."""
+    try:
+        with quiet():
+            data = loaded_pycolmap().Database.open(database)
+    except RuntimeError:
+        raise InputError(f"{database}: cannot be opened; delete it or choose another place") from None
     try:
         yield data
     finally:

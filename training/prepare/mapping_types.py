@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -113,10 +115,13 @@ def threads_of(options: MappingOptions) -> int:
 
 def loaded_pycolmap() -> Any:
     """The package; InputError where it is not installed."""
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         import pycolmap
     except ImportError:
         raise InputError("finding cameras needs the package pycolmap; install it with: pip install pycolmap") from None
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # COLMAP's own prints addresses when the process is told to end
     return pycolmap
 
 
