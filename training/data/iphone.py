@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderer.errors import InputError
+from renderer.files.arrays import read_array
 from training.data import poses
 from training.data.dataset import Dataset, Split
 from training.data.layouts import DataOptions, Layout, Recognised
@@ -68,13 +69,10 @@ def _depth(path: Path, picture: PosedPicture, scale: float, width: int, height: 
     """(height, width) in units of the clip, NaN where nothing is known, everywhere where there is no file."""
     if not path.is_file():
         return np.full((height, width), np.nan, np.float32)
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as problem:
-        raise InputError(f"{path}: not readable as a NumPy array ({problem}); restore it") from None
-    if isinstance(values, np.ndarray) and values.ndim == 3 and values.shape[2] == 1:
+    values = read_array(path)
+    if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiu":
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
         raise InputError(f"{path}: is not a table of depths; restore it")
     camera = picture.camera
     if abs(values.shape[1] / values.shape[0] * camera.height / camera.width - 1) > 2 / min(values.shape):

@@ -33,7 +33,10 @@ def open_dataset(source: str | Path, options: DataOptions, report: Report = lamb
     layout = layout_of(folder)
     if layout is None:
         raise InputError(not_understood(folder))
-    return layout.open(folder, options, report)
+    try:
+        return layout.open(folder, options, report)
+    except OSError as problem:  # of names, for example, that no file can have
+        raise InputError(f"{folder}: cannot be read ({problem.strerror or problem}); restore it") from None
 
 
 def check_options(options: DataOptions) -> None:

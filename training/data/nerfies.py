@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from renderer.camera import Camera
 from renderer.errors import InputError
+from renderer.files.arrays import read_array
 from training.data import poses
 from training.data.dataset import Dataset, PointCloud, Split
 from training.data.images import fitted_size
@@ -37,6 +38,8 @@ FPS = 15.0
 INTERPOLATION = (4, 2)
 """Where nothing is held out by name, of every four pictures the first is learned from and the third held out."""
 FACTOR = re.compile(r"(\d+)x")
+LARGEST_SIDE = 100_000
+"""Pixels; no picture has more."""
 ROUNDING = 1
 """Pixels by which a shrunk picture may miss the shrunk size."""
 
@@ -176,7 +179,7 @@ def read_camera(path: Path, scene: Scene) -> tuple[Camera, Lens]:
         raise InputError(f"{path}: has pixels that are not rectangles (skew); rectify the pictures first")
     center = _numbers(data.get("principal_point"), (2,), "principal_point", path)
     width, height = _numbers(data.get("image_size"), (2,), "image_size", path)
-    if not (width >= 1 and height >= 1):
+    if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
         raise InputError(f"{path}: image_size is {width:g}x{height:g}; restore it")
     k = _numbers(data.get("radial_distortion", [0.0] * 3), (3,), "radial_distortion", path)
     p = _numbers(data.get("tangential_distortion", data.get("tangential", [0.0] * 2)), (2,), "tangential", path)
@@ -187,7 +190,7 @@ def read_camera(path: Path, scene: Scene) -> tuple[Camera, Lens]:
 def _numbers(value: object, shape: tuple[int, ...], key: str, path: Path) -> NDArray[np.float64]:
     try:
         found = np.array(value, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = np.zeros(0)
     if found.shape != shape or not np.isfinite(found).all():
         raise InputError(f"{path}: {key} is not {'x'.join(map(str, shape))} finite numbers; restore it")
@@ -226,11 +229,8 @@ def _points(path: Path, scene: Scene, pictures: Sequence[PosedPicture]) -> Point
     """The background's points, in colours of the pictures; None where there is no file."""
     if not path.is_file():
         return None
-    try:
-        points = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as problem:
-        raise InputError(f"{path}: not readable as a NumPy array ({problem}); restore it or take it out") from None
-    if not isinstance(points, np.ndarray) or points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu":
+    points = read_array(path)
+    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu":
         raise InputError(f"{path}: is not a table of three numbers per point; restore it or take it out")
     points = points[np.isfinite(points).all(1)].astype(np.float64)
     return colored((points - scene.center) * scene.scale, pictures) if len(points) else None

@@ -123,7 +123,7 @@ def _points(folder: Path, shared: Values, pictures: Sequence[PosedPicture], path
     scale = number(shared, "applied_scale", path) or 1.0
     try:
         applied = np.array(shared.get("applied_transform", np.eye(4)[:3]), np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         applied = np.zeros(0)
     if applied.shape not in ((3, 4), (4, 4)) or not np.isfinite(applied).all():
         raise InputError(f"{path}: applied_transform is not a 3x4 matrix of numbers; restore it or take it out")

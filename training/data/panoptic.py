@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from renderer.camera import Camera
 from renderer.errors import InputError
+from renderer.files.arrays import UNREADABLE
 from training.data import poses
 from training.data.dataset import Dataset, PointCloud
 from training.data.images import FileFrames
@@ -99,17 +98,8 @@ def read_points(path: Path) -> PointCloud:
     """The points that the scene begins with; InputError when the file holds something else."""
     try:
         with np.load(path, allow_pickle=False) as members:
-            data = members["data"]
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as problem:
+            data = np.asarray(members["data"])
+    except UNREADABLE as problem:
         raise InputError(f"{path}: not readable as an array named data ({problem}); restore it") from None
     if data.ndim != 2 or data.shape[1] not in (6, 7) or data.dtype.kind not in "fiu":
         raise InputError(f"{path}: holds {data.dtype} of shape {data.shape}, expected (points, 7) numbers; restore it")
@@ -162,7 +152,7 @@ def _look(folder: Path) -> Recognised:
     total = sum(len(meta.numbers) for meta in metas)
     what = f"{counted(total, 'camera')} with {TRAIN} ({NAME}), {counted(metas[0].frames, 'frame')}"
     firsts = [folder / PICTURES / name for meta in metas for name in meta.files[0]]
-    missing = [f"{path}: no such picture; restore it." for path in firsts if not path.is_file()][:1]
+    missing = [f"{InputError(f'{path}: no such picture; restore it.')}" for path in firsts if not path.is_file()][:1]
     return at_once(folder, NAME, what, missing, total)
 
 

@@ -209,7 +209,10 @@ def _read(path: Path) -> Image:
     """(H, W), (H, W, 3) or (H, W, 4) uint8, blue first."""
     if not path.is_file():
         raise InputError(f"{path}: no such picture; restore it or take its pose out")
-    data = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    try:
+        data = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    except (cv2.error, MemoryError):  # of a size that is not believed
+        data = None
     if data is None or data.ndim not in (2, 3) or (data.ndim == 3 and data.shape[2] not in (3, 4)):
         raise InputError(f"{path}: not readable as a picture; restore it")
     if data.dtype == np.uint16:

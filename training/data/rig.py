@@ -107,7 +107,7 @@ def pinhole(pose: NDArray[np.float64], K: object, size: tuple[int, int], name: s
     picture's corner; InputError that names the file and the camera when it is none."""
     try:
         m = np.array(K, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         m = np.zeros(0)
     if m.shape != (3, 3) or not np.isfinite(m).all() or not (m[0, 0] > 0 and m[1, 1] > 0):
         raise InputError(f"{path}: the intrinsics of {name} are not a 3x3 matrix with focal lengths above zero; "

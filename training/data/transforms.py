@@ -16,6 +16,8 @@ from training.data import poses
 from training.data.layouts import IMAGE_SUFFIXES
 
 Values = Mapping[str, Any]
+LARGEST = 1e15
+"""Numbers that are larger than this are none."""
 SUFFIXES = (".png", ".jpg", ".jpeg")
 """Of pictures that are listed without."""
 
@@ -54,7 +56,7 @@ def number(values: Values, key: str, path: Path) -> float | None:
     value = values.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
         raise InputError(f"{path}: {key} is {str(value)[:40]!r} instead of a number; correct it")
     return float(value)
 

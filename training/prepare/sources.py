@@ -243,7 +243,10 @@ def _times(path: Path) -> NDArray[np.float64]:
 
 def read_frame(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     """(H, W, 3) RGB of a frame in a folder; InputError that names it where it is not of ``size``."""
-    data = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    try:
+        data = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    except (cv2.error, MemoryError):  # of a size that is not believed
+        data = None
     if data is None:
         raise InputError(f"{path}: not readable as a picture; restore it")
     if (data.shape[1], data.shape[0]) != size:
