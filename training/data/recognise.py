@@ -190,7 +190,7 @@ def _to_prepare(path: Path) -> str:
 
 
 def _scene(path: Path, what: str) -> Recognised:
-    missing = ("Exported scenes are for other viewers; open the run that it was exported from.",)
+    missing = ("It has no clip: dynview render makes a video of it. Open the run that it was exported from.",)
     return Recognised(path, "scene file", False, what, missing)
 
 
