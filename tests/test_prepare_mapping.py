@@ -23,7 +23,8 @@ from training.prepare.mapping_types import Picture
 
 pytest.importorskip("pycolmap")
 
-OPTIONS = MappingOptions(max_features=1200, threads=2)
+OPTIONS = MappingOptions(max_features=800, threads=2)
+FEW = MappingOptions(max_features=400, threads=2)
 
 
 class CancelledError(Exception):
@@ -108,7 +109,7 @@ def test_a_second_call_reads_what_the_first_one_found_and_other_options_do_not(
         raise CancelledError
 
     with pytest.raises(CancelledError):
-        map_moving(room, None, work, MappingOptions(max_features=1100), stop)
+        map_moving(room, None, work, FEW, stop)
     assert map_moving(room, None, work, OPTIONS, said.append).names == found.names and said == []
 
 
@@ -218,24 +219,24 @@ def test_a_camera_that_does_not_move_gets_a_sentence_with_what_to_try(
             image = picture(cameras[3].moved(turn @ cameras[3].world_to_camera))
         frames.append(write_picture(tmp_path / "frames" / f"{k}.png", image))
     with pytest.raises(MappingFailed, match=r"frames: the camera moves too little .*--cameras identity"):
-        map_moving(frames, None, tmp_path / "work", MappingOptions(max_features=400, threads=2))
+        map_moving(frames, None, tmp_path / "work", FEW)
 
 
 def test_pictures_without_texture_or_of_other_places_get_a_sentence(room: list[Path], tmp_path: Path) -> None:
     grey = [write_picture(tmp_path / f"{k}.png", np.full((240, 320, 3), 90 + k, np.uint8)) for k in range(4)]
     with pytest.raises(MappingFailed, match=r"too little that can be recognised \(0 features in the median one\)"):
-        map_moving(grey, None, tmp_path / "work", OPTIONS)
+        map_moving(grey, None, tmp_path / "work", FEW)
     rng = np.random.default_rng(3)
     other = []
     for k in range(5):
         image = cv2.resize(rng.integers(0, 255, (60, 80, 3), np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
         other.append(write_picture(tmp_path / f"other{k}.png", np.asarray(image, np.uint8)))
     with pytest.raises(MappingFailed, match="hardly two of the pictures show the same things"):
-        map_moving(other, None, tmp_path / "work", OPTIONS)
+        map_moving(other, None, tmp_path / "work", FEW)
     with pytest.raises(MappingFailed, match=r"a, b, c: could not be placed beside each other.*--between"):
-        map_static(dict(zip("abc", other, strict=False)), [], tmp_path / "work", OPTIONS)
+        map_static(dict(zip("abc", other, strict=False)), [], tmp_path / "work", FEW)
     with pytest.raises(MappingFailed, match=r"only 5 of 10 pictures could be placed, not other0\.png"):
-        map_moving(room[:5] + other, None, tmp_path / "work", OPTIONS)
+        map_moving(room[:5] + other, None, tmp_path / "work", FEW)
 
 
 def test_files_that_cannot_be_read_are_named(room: list[Path], tmp_path: Path) -> None:

@@ -20,6 +20,12 @@ SURE_ANGLE, SURE_PICTURES = 5.0, 12
 """Degrees at the median point, and pictures of a lens, from which on its focal length needs no test."""
 TRIED_FOCAL = 0.1
 """By which share a focal length is changed to see how much worse the points then fit."""
+MOST_BARREL, MOST_PINCUSHION = 0.3, 0.15
+"""By which share of its distance from the middle a lens may move a border pixel inwards and outwards: beyond are
+fisheyes, and models that were wrong (0.28 outwards in a clip whose lens moves it 0.01 inwards)."""
+MOST_MISSED, MOST_LOST = 4.0, 0.1
+"""Pixels by which a point may be missed, as in COLMAP, and the share of points that may be: nothing keeps points in
+front of cameras while a model is adjusted, and those of a camera that only turned may run through infinity."""
 PIECE, PIECES = 0.5, 60
 """Seconds that a bundle adjustment goes on before other threads have their turn, and how often it does."""
 SETTLED = 1e-6
@@ -60,7 +66,18 @@ def adjust(
 
 
 def with_lens(model: Any, options: MappingOptions, report: Report) -> Any:
-    """The model adjusted, with lenses that bend straight lines where its points speak for it clearly."""
+    """The model adjusted, with lenses that bend straight lines where its points speak for it clearly; without the
+    points that then lie behind a camera or are missed by far, None where many do."""
+    adjusted = _with_lens(model, options, report)
+    far = [k for k, point in adjusted.points3D.items() if not point.error <= MOST_MISSED]
+    if len(far) > MOST_LOST * adjusted.num_points3D():
+        return None
+    for k in far:
+        adjusted.delete_point3D(k)
+    return adjusted
+
+
+def _with_lens(model: Any, options: MappingOptions, report: Report) -> Any:
     report("Adjusting all poses")
     cost = adjust(model, options, report, lens=False)
     if not any(_extra(model, c) for c in model.cameras):
@@ -75,7 +92,7 @@ def with_lens(model: Any, options: MappingOptions, report: Report) -> Any:
 def focal_errors(model: Any, options: MappingOptions, report: Report) -> dict[int, float]:
     """By id of a camera, the standard deviation of its focal length as a share of it, by how much worse all fits with
     another one; those that many pictures and wide angles leave no doubt of are left out, all where it is known. A lens
-    that shows one place in two has an infinite error.
+    that no camera has (:func:`_is_lens`) has an infinite error.
 
     With errors of variance s^2, the sum of squares grows by s^2 (change / deviation)^2 when everything else follows;
     the worse of a longer and a shorter one counts.
@@ -127,12 +144,17 @@ def median_angle(model: Any) -> float:
 
 
 def _is_lens(camera: Any) -> bool:
-    """Whether every pixel of a camera of COLMAP's looks somewhere."""
+    """Whether a camera of COLMAP's sees every pixel of its border somewhere, and not too far from where a straight lens
+    would."""
     border = np.linspace(0, 1, 9)[:, None] * [camera.width, camera.height]
     x, y, zero = border[:, 0], border[:, 1], np.zeros(9)
     sides = [(x, zero), (x, zero + camera.height), (zero, y), (zero + camera.width, y)]
     places = np.concatenate([np.stack(side, axis=1) for side in sides])
-    return bool(np.isfinite(camera.cam_from_img(places)).all())
+    middle = [camera.principal_point_x, camera.principal_point_y]
+    straight = np.linalg.norm(camera.cam_from_img(places), axis=1)
+    bent = np.linalg.norm((places - middle) / [camera.focal_length_x, camera.focal_length_y], axis=1)
+    shares = bent / straight - 1
+    return bool(np.isfinite(shares).all() and shares.min() > -MOST_BARREL and shares.max() < MOST_PINCUSHION)
 
 
 def _freedom(model: Any) -> int:

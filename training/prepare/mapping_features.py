@@ -34,8 +34,8 @@ ALL_PAIRS = 30
 """Up to so many pictures, each is compared with each."""
 MOST_OVERLAP, LEAST_OVERLAP, NEAR_PAIRS = 15, 5, 2000
 """Neighbours that a picture is compared with, and the pairs of neighbours that are wished for."""
-GUESSED_FOCAL = 1.2
-"""COLMAP's first guess of a focal length, as a share of the longer side."""
+GUESSED_FOCAL = 0.8
+"""First guess of a focal length, as a share of the longer side: 64 degrees, as telephones film."""
 LEAST_FEATURES = 60
 """Features that the median picture has at least; two pictures need some thirty matches."""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from training.data.layouts import Report
 from training.prepare.mapping_adjust import SURE_ANGLE, focal_errors, median_angle, with_lens
-from training.prepare.mapping_features import GUESSED_FOCAL, opened
+from training.prepare.mapping_features import opened
 from training.prepare.mapping_turning import turning_error
 from training.prepare.mapping_types import (
     MappingFailed,
@@ -38,8 +38,12 @@ RELAXED_MATCHES = 50
 """Matches of the first two pictures, where COLMAP's usual 100 give no model."""
 LEAST_MATCHES = 15
 """Matches of two pictures that show the same things, as COLMAP has it."""
-STARTS = (0.55, 0.8, 1.2)
-"""Focal lengths at which small motions are mapped, as shares of the longer side: 85, 64 and 45 degrees."""
+STARTS, HELD = (0.8, 1.2), (0.55, 0.8, 1.2)
+"""Focal lengths from which the usual mapping begins, and those with which small motions are mapped, as shares of the
+longer side: 85, 64 and 45 degrees."""
+SHARP = 0.7
+"""Pixels of error from which on other attempts are made: the clips measured had 0.3 to 0.7 with the right cameras, and
+0.9 to 1.1 with wrong ones that took moving people for a part of the place."""
 MOST_FOCAL_ERROR = 0.1
 """Standard deviation of a focal length, as a share of it, from which on it is a guess: five neighbouring pictures of a
 clip which moves by a per cent of the depth had 0.2 and were wrong by half, eight had 0.02 and were right to 1 %."""
@@ -70,7 +74,7 @@ def reconstruct(
     and only the whole is adjusted. The lens is taken for straight till then, for the same reason.
     """
     if options.fov is None:
-        attempts = [Attempt(GUESSED_FOCAL), *(Attempt(start, held=True, relaxed=True) for start in STARTS)]
+        attempts = [Attempt(start) for start in STARTS] + [Attempt(start, held=True, relaxed=True) for start in HELD]
     else:
         attempts = [Attempt(held=True), Attempt(held=True, relaxed=True)]
     largest: Any = None
@@ -85,7 +89,7 @@ def reconstruct(
         if not _is_enough(found, pictures, LEAST_SHARE):
             continue
         model = with_lens(found, options, report)
-        if not still and turning_error(model) < LEAST_TURNING_ERROR:
+        if model is None or (not still and turning_error(model) < LEAST_TURNING_ERROR):
             unsure = unsure or [pictures[0].name]
             continue
         errors = focal_errors(model, options, report)
@@ -94,7 +98,8 @@ def reconstruct(
             unsure = unsure or guessed
             continue
         believed.append(Model(model, max(errors.values(), default=None)))
-        if _is_enough(model, pictures, ENOUGH_SHARE) and median_angle(model) >= SURE_ANGLE:
+        sure = median_angle(model) >= SURE_ANGLE and _error(model) <= SHARP
+        if sure and _is_enough(model, pictures, ENOUGH_SHARE):
             break
     if believed:
         return min(believed, key=lambda m: (-len(_placed(m.reconstruction, pictures)), _error(m.reconstruction)))

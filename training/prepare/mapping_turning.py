@@ -66,8 +66,9 @@ def _pairs(model: Any) -> list[Pair]:
         for point in image.points2D:
             if point.has_point3D():
                 place = image.project_point(model.points3D[point.point3D_id].xyz)
-                error = np.inf if place is None else float(((place - point.xy) ** 2).sum()) / radius**2
-                seen[number][point.point3D_id] = ((point.xy - middle) / radius, error)
+                if place is not None:
+                    error = float(((place - point.xy) ** 2).sum()) / radius**2
+                    seen[number][point.point3D_id] = ((point.xy - middle) / radius, error)
     found = []
     numbers = list(seen)
     for k, first in enumerate(numbers):
