@@ -166,6 +166,25 @@ def test_a_lens_that_bends_is_found_and_taken_out(cameras: list[Camera], tmp_pat
     )
 
 
+def test_small_motion_is_found_though_its_focal_length_is_hard_to_tell(tmp_path: Path) -> None:
+    """The camera moves by two per cent of the depth to each side, and sees with noise."""
+    path, rng, frames = path_of_cameras(7, 0.1), np.random.default_rng(0), []
+    for k, camera in enumerate(path):
+        noisy = np.clip(picture(camera) + rng.normal(0, 3, (240, 320, 3)), 0, 255).astype(np.uint8)
+        frames.append(write_picture(tmp_path / f"{k}.png", noisy))
+    found = map_moving(frames, None, tmp_path / "work", FEW)
+    turn, miss = errors(found, path)
+    assert turn < 0.2 and miss < 0.1
+    assert found.cameras["3.png"].fx == pytest.approx(300, rel=0.04)
+    assert found.focal_error is not None and 0.002 < found.focal_error < 0.05
+
+
+def test_a_fisheye_is_refused(cameras: list[Camera], tmp_path: Path) -> None:
+    frames = written(tmp_path / "frames", cameras, radial=-0.36)
+    with pytest.raises(MappingFailed, match="frames: the lens bends straight lines more than its model can"):
+        map_moving(frames, None, tmp_path / "work", OPTIONS)
+
+
 def test_upright_and_wide_pictures_have_cameras_of_their_own(tmp_path: Path) -> None:
     wide = path_of_cameras(8, 0.9)
     mixed = [Camera(c.world_to_camera, 300, 300, 120, 160, 240, 320) if k % 3 == 2 else c for k, c in enumerate(wide)]

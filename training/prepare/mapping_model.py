@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ def reconstruct(
         attempts = [Attempt(held=True), Attempt(held=True, relaxed=True)]
     largest: Any = None
     unsure: list[str] | None = None
+    fisheye = False
     believed: list[Model] = []
     for number, attempt in enumerate(attempts):
         found = _mapped(database, _settings(options, attempt), attempt, len(pictures), number, report)
@@ -96,6 +98,7 @@ def reconstruct(
         guessed = [n for n, error in _by_name(model, errors, pictures).items() if not error <= MOST_FOCAL_ERROR]
         if guessed:
             unsure = unsure or guessed
+            fisheye = fisheye or (math.inf in errors.values() and median_angle(model) >= SURE_ANGLE)
             continue
         believed.append(Model(model, max(errors.values(), default=None)))
         sure = median_angle(model) >= SURE_ANGLE and _error(model) <= SHARP
@@ -103,6 +106,11 @@ def reconstruct(
             break
     if believed:
         return min(believed, key=lambda m: (-len(_placed(m.reconstruction, pictures)), _error(m.reconstruction)))
+    if fisheye:
+        raise MappingFailed(
+            f"{pictures[0].path.parent}: the lens bends straight lines more than its model can; film with the camera's "
+            "linear setting, or undistort the pictures with its own calibration first"
+        )
     if unsure is not None:
         raise _too_still(pictures, still, unsure)
     raise _too_few(largest, pictures, database, still)

@@ -21,7 +21,7 @@ from renderer.errors import InputError
 
 Array = NDArray[np.float64]
 LENSES = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
-VERSION = 1
+VERSION = 2
 """Raised when the same inputs give something else than before."""
 
 
