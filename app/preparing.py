@@ -4,19 +4,23 @@ that finds cameras ends nothing else."""
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from renderer.errors import InputError
 from training.data.recognise import VIDEO_SUFFIXES
 
 LOWER = 5
 """By how much the process is nicer than the window."""
+Kind = Literal["said", "failure", "detail"]
+"""Of what the process says."""
 
 
 def scene_beside(sources: Sequence[Path]) -> Path:
@@ -31,11 +35,11 @@ class Preparing:
     one sentence, and ``detail``, where nobody expected it; both empty else."""
 
     def __init__(self, sources: Sequence[Path], out: Path) -> None:
-        self.out = out
+        self.sources, self.out = tuple(sources), out
         self.said, self.failure, self.detail = "Beginning", "", ""
         self.stopping = False
         context = multiprocessing.get_context("spawn")
-        self._lines: Queue[tuple[str, str]] = context.Queue()
+        self._lines: Queue[tuple[Kind, str]] = context.Queue()
         self._stop: Event = context.Event()
         self._process = context.Process(
             target=_prepare, args=(list(sources), out, self._lines, self._stop), name="prepare", daemon=True
@@ -45,15 +49,21 @@ class Preparing:
     def poll(self) -> bool:
         """Take what was said since; whether it goes on."""
         alive = self._process.is_alive()  # before the last look, or its last words would be lost
-        try:
+        with suppress(queue.Empty):
             while True:
-                kind, text = self._lines.get_nowait()
-                setattr(self, kind, text)
-        except queue.Empty:
-            pass
+                self._take(*self._lines.get_nowait())
         if not alive and not self.failure and self._process.exitcode != 0:
             self.failure = f"{self.out}: finding its cameras ended unexpectedly; what is finished counts the next time"
         return alive
+
+    def _take(self, kind: Kind, text: str) -> None:
+        match kind:
+            case "said":
+                self.said = text
+            case "failure":
+                self.failure = text
+            case "detail":
+                self.detail = text
 
     def stop(self) -> None:
         """End it soon; what is finished counts the next time."""
@@ -71,8 +81,6 @@ class Preparing:
 
 def _prepare(sources: list[Path], out: Path, lines: Any, stop: Any) -> None:
     """The process."""
-    import os
-
     from training.prepare.decode import StoppedError
     from training.prepare.pipeline import PrepareOptions, prepare
 

@@ -204,5 +204,5 @@ def test_looking_for_cameras_can_be_cancelled_and_says_why_it_fails(start: Calla
     app.click("card_prepare")
     app.until(lambda s: s["start"]["preparing"])
     app.click("card_cancel")
-    state = app.until(lambda s: not s["start"]["preparing"], timeout=120)
-    assert state["start"]["card"]
+    state = app.until(lambda s: not s["start"]["preparing"] and s["start"]["recognised"], timeout=120)
+    assert state["start"]["card"] and state["start"]["recognised"] == "a video without a calibration"

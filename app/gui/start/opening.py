@@ -12,6 +12,7 @@ import dearpygui.dearpygui as dpg
 from app import protocol as p
 from app.gui.desk import Desk, Source
 from app.gui.widgets.placing import in_the_middle
+from app.gui.widgets.updates import set_text
 from app.preparing import Preparing, scene_beside
 from training.clip_targets import DEPTH_FOLDERS
 from training.config import PRESETS
@@ -32,6 +33,7 @@ FRAMES_TO_SHOW = 3
 """Until another modal window that was closed is gone."""
 RAW = ("videos without cameras", "pictures without cameras")
 """Kinds of what was filmed whose cameras can be looked for."""
+LOOKING = "Cameras are being looked for; closing ends that, and what is finished counts the next time."
 
 
 def source_of(found: Recognised, method: str, train: bool = False) -> Source:
@@ -204,15 +206,16 @@ class OpeningCard:
 
     def _follow(self, preparing: Preparing) -> None:
         """Say how far it is, and at its end offer what came of it."""
-        goes_on = preparing.poll()
-        if goes_on:
-            dpg.set_value("card_what", "Stopping ..." if preparing.stopping else f"{preparing.said} ...")
+        if preparing.poll():
+            self.desk.busy["prepare"] = LOOKING
+            set_text("card_what", "Stopping ..." if preparing.stopping else f"{preparing.said} ...")
             return
         self._preparing = None
+        self.desk.busy.pop("prepare", None)
         if not preparing.failure:
             self.offer(str(preparing.out))
         elif preparing.stopping:
-            self.offer(self._path)
+            self.offer(*map(str, preparing.sources))
         else:
             self._fill("The cameras were not found.", f"{preparing.failure}.", preparing.detail)
 
