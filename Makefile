@@ -21,9 +21,7 @@ test: setup
 	@folder=$$(mktemp -d) && .venv/bin/dynview train demo --data.megapixels 0.01 --data.frame-step 8 --scene.points 300 \
 		--steps 3 --out $$folder/run >/dev/null 2>&1; rm -rf $$folder
 	@echo "dynview: running the tests (twenty minutes; most of it drives the real window)"
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart=0 --ignore-glob='*/test_cuda_*' --ignore-glob='*/test_device*'
-	@echo "dynview: running the CUDA kernels on an emulator (in processes of their own: a wrong one may do anything)"
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart=0 tests/test_cuda_*.py tests/test_device*.py
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart=0
 
 random: setup
 	@sh scripts/system_libraries.sh test

@@ -1,5 +1,6 @@
 """Launching kernels: what is refused before anything runs, and what stands in for a GPU in tests."""
 
+import ctypes
 import platform
 import re
 import subprocess
@@ -13,6 +14,7 @@ from torch import Tensor
 from renderer.cuda.launch import blocks, launch, launched_by, stood_in
 from renderer.cuda.program import Parameter, Program
 from tests.cuda_emulator import EmulatorError, NullLauncher, emulated, needs_emulator
+from tests.cuda_emulator.library import stacks
 
 SAMPLES = Program((str(Path(__file__).parent / "cuda_emulator" / "samples.cu"),))
 ORDERS = ("forward", "reversed", 7)
@@ -174,6 +176,19 @@ def test_a_mistake_is_told(kernel: str, arguments: tuple[Tensor | int, ...], com
     assert torch.equal(out, torch.ones(32))
     for argument, copy in zip(arguments, copies, strict=True):
         assert not isinstance(argument, Tensor) or torch.equal(argument, copy)
+
+
+@needs_emulator
+def test_a_stack_that_is_too_small_ends_before_that_of_another() -> None:
+    """Its frame of 512 KiB reaches over the two stacks of 256 KiB below it."""
+    size, page = 1 << 18, 4096
+    below = stacks() + 30 * (size + page) + page
+    before = ctypes.string_at(below, size // 2)
+    ctypes.memset(below, 1, size // 2)
+    with emulated("reversed"), pytest.raises(EmulatorError, match="thread 31: touches memory"):
+        launch(SAMPLES, "deep", 1, 32, torch.ones(32, dtype=torch.int32), 0)
+    assert ctypes.string_at(below, size // 2) == b"\1" * (size // 2)
+    ctypes.memmove(below, before, size // 2)
 
 
 @needs_emulator

@@ -17,8 +17,9 @@ from renderer.cuda.program import Parameter, Program
 HEADERS = tuple(Path(__file__).parent / name for name in ("fibers.h", "cuda.h"))
 COMPILER = (
     "g++", "-std=gnu++17", "-O2", "-shared", "-fPIC", "-w", "-fwrapv", "-fno-strict-aliasing", "-fno-ipa-reference",
-    "-fno-ipa-ra", "-ffp-contract=off", "-fno-exceptions", "-pthread",
+    "-fno-ipa-ra", "-ffp-contract=off", "-fno-exceptions", "-pthread", "-fstack-clash-protection",
 )  # fmt: skip
+"""The last: a frame larger than the page without access below each stack must not step over it."""
 
 _BOUNDS = re.compile(r"__launch_bounds__\s*\(([^),]+)[^)]*\)\s*(\w+)\s*\(")
 
