@@ -28,7 +28,7 @@ from app.painter import Painter
 from app.prepare import Prepare
 from app.protocol import ExportProgress
 from app.ray_plots import plot_rays
-from app.scene_files import SceneSubject, is_scene, open_subject, render_subject
+from app.scene_files import SceneRun, is_scene, open_subject
 from app.session import home_camera
 from app.subjects import ray_report, subject_of
 from app.tours import PRESETS as TOURS
@@ -144,13 +144,12 @@ class Render:
 
     def __call__(self) -> None:
         shade = shade_of(self.mode, self.pose)
-        subject = open_subject(self.run) if is_scene(self.run) else open_run(self.run)
-        views, fps = self.views(subject.dataset)
+        run = SceneRun(open_subject(self.run)) if is_scene(self.run) else open_run(self.run)
+        views, fps = self.views(run.dataset)
         plan = VideoExport(self.out, views, fps, self.quality, shade)
         open_writer(self.out, fps)
-        if isinstance(subject, Run):
-            check_shade(subject, plan, self.mode)
-        write_video(subject, plan)
+        check_shade(run, plan, self.mode)
+        write_video(run, plan)
         say(f"{self.out}: {len(views)} frames at {fps:g} frames per second")
         if self.report_to:
             write_json(self.report_to, {"file": str(self.out), "frames": len(views), "fps": fps})
@@ -277,14 +276,10 @@ def evaluate(run: Run, train_views: int, align: bool = False) -> dict[str, objec
     return {**head, **evaluation_report(run.trainer.scene, clip, perceptual, train_views, bar)}
 
 
-def write_video(subject: Run | SceneSubject, plan: VideoExport) -> None:
+def write_video(run: Run, plan: VideoExport) -> None:
     """Render the views into a file, with a progress bar."""
     with tqdm(total=len(plan.views), unit="frame", desc="Rendering", dynamic_ncols=True) as bar:
-        if isinstance(subject, SceneSubject):
-            for done, _ in render_subject(subject, plan):
-                bar.update(done - bar.n)
-            return
-        for event in exported(subject, Painter(subject), plan):
+        for event in exported(run, Painter(run), plan):
             if isinstance(event, ExportProgress) and not event.cancelled:
                 bar.update(event.done - bar.n)
 

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from app import protocol as p
+from app.scene_files import SceneRun, is_scene, open_subject
 from app.session import Mail, Session, opened_event
 from renderer.errors import InputError
 from training.checkpoint import is_run
 from training.config import TrainConfig
-from training.device import OUT_OF_MEMORY, pick_device
+from training.device import OUT_OF_MEMORY, DeviceName, pick_device
 from training.run import Run, free_folder
 
 IDLE_WAIT = 0.05
@@ -37,7 +38,8 @@ T = TypeVar("T")
 class Engine:
     """Runs a :class:`training.run.Run` in a thread of its own.
 
-    ``source``: a clip, or the folder of a run. ``run``: where a new run is kept; by default ``runs/NAME``.
+    ``source``: a clip, the folder of a run, or a scene file or a checkpoint by itself, which can be looked at.
+    ``run``: where a new run is kept; by default ``runs/NAME``.
     Nothing is written before training begins. ``device``: auto, cpu or cuda. ``polite``: other threads of the process
     come first where the processor is scarce, as those of a window should.
     """
@@ -120,16 +122,20 @@ class Engine:
 
         def opened() -> Session:
             device = pick_device(self._device)
-            if is_run(Path(self.source)):
-                run = Run.open(Path(self.source), steps=self._config.steps, report=report, device=device)
-            else:
-                name = Path(self.source).name.replace(":", "-") or "scene"
-                folder = self._folder or free_folder(Path("runs") / name)
-                run = Run.create(self.source, self._config, folder, report=report, device=device)
+            run = self._run(Path(self.source), report, device)
             self._emit(opened_event(run))
             return Session(run, self._emit, self._guard)
 
         return self._guard(opened, "The scene could not be opened", closed=True)
+
+    def _run(self, path: Path, report: Callable[[str], None], device: DeviceName) -> Run:
+        if is_run(path):
+            return Run.open(path, steps=self._config.steps, report=report, device=device)
+        if is_scene(path):
+            report(f"Reading {path.name}")
+            return SceneRun(open_subject(path), device)
+        folder = self._folder or free_folder(Path("runs") / (path.name.replace(":", "-") or "scene"))
+        return Run.create(self.source, self._config, folder, report=report, device=device)
 
     def _take(self) -> Mail:
         with self._lock:

@@ -13,7 +13,7 @@ from training.config import HEADS
 @dataclass(frozen=True)
 class Shown:
     """One thing to show. ``overlay``: what a view is asked for; {head} and {map} stand for the choice of either.
-    ``needs``: what a scene must have. ``about``: in a sentence."""
+    ``needs``: what a scene must have: "clip" its pictures, "distortion" a field. ``about``: in a sentence."""
 
     mode: Mode
     about: str
@@ -43,7 +43,7 @@ MODES: Mapping[str, Shown] = {
         Mode.OVERLAY,
         "Mean absolute difference to the clip's own picture. Known where the view is that of one of its cameras: go to "
         "one with [ and ].",
-        "error", "inferno",
+        "error", "inferno", "clip",
     ),
     SPEED: Shown(Mode.OVERLAY, "How fast what each pixel shows moves through space.", "velocity", "inferno"),
     MOVING: Shown(Mode.OVERLAY, "Share of each pixel's weight that belongs to what moves.", "dynamic", "cividis"),

@@ -193,7 +193,8 @@ class Opened:
     ``depths``: nearest and farthest of the scene from its cameras, scene units. ``box``: (2, 3) corners of where it
     mostly is. ``virtual_cameras``: of the generated views that are learned from.
     ``has_distortion``: whether a field bends the scene for them, so that views may ask for "distortion/HEAD".
-    ``checkpoints``: steps of those on disk."""
+    ``checkpoints``: steps of those on disk. ``has_clip``: whether its pictures are there, which training, errors and
+    the clip's own pictures need."""
 
     name: str
     source: str
@@ -213,6 +214,7 @@ class Opened:
     checkpoints: tuple[int, ...] = ()
     virtual_cameras: tuple[Camera, ...] = field(default=(), repr=False)
     has_distortion: bool = False
+    has_clip: bool = True
 
 
 @dataclass(frozen=True)

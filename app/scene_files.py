@@ -6,7 +6,8 @@ reconstruction's first camera usually is, and a path may go as far around it as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,20 +15,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from app.exports.plans import VideoExport
-from app.exports.video import open_writer
 from renderer.camera import Camera, Matrix, look_at
 from renderer.errors import InputError
 from renderer.field.model import RadianceField
+from renderer.files.as_gaussians import ALWAYS
 from renderer.files.cameras import NamedCamera
 from renderer.files.read_scene import SUFFIXES, UNREAD, read_scene_file
 from renderer.gaussians import Gaussians
 from renderer.paths import circled
-from renderer.picture import Mode, Pane
-from renderer.scene import Scene, render
-from renderer.shading import shade
-from training.checkpoint import is_checkpoint, load_scene
+from renderer.scene import Scene
+from training.checkpoint import is_checkpoint, is_run, load_scene
 from training.data.dataset import Dataset, Shot
+from training.device import DeviceName
+from training.finished_scene import FinishedScene
+from training.run import Run
 
 WIDTH, HEIGHT, FOV = 960, 540, np.radians(50.0)
 """Of the camera that is made: pixels, and the vertical field of view."""
@@ -43,15 +44,16 @@ REACH = 0.6
 """Radians to both sides of home at which a camera might have stood, for paths that stay between the cameras."""
 LARGEST_SIDE = 1920
 """Pixels: cameras of a file that are larger are made smaller."""
-SECONDS = 4.0
-"""How long a scene lasts about which nothing says so."""
+SECONDS, FPS = 4.0, 30
+"""How long a scene lasts about which nothing says so, and how many frames per second it is taken to have."""
 
 
 @dataclass(frozen=True)
 class SceneSubject:
     """A ``scene`` of the file or folder ``path``, at a ``step`` of training, 0 where that is not known. ``shots``: the
-    cameras of the file, or places where some might have stood, ``home`` in their middle. ``stated``: whether they are
-    the file's. ``center``: (3,) what to look at. ``depths``: between which the scene is, seen from home."""
+    cameras of the file, or places where some might have stood, ``home`` in their middle; of a scene that moves at its
+    first and at its last frame. ``stated``: whether they are the file's. ``center``: (3,) what to look at. ``depths``:
+    between which the scene is, seen from home."""
 
     path: Path
     scene: Scene
@@ -98,28 +100,34 @@ def open_subject(path: Path) -> SceneSubject:
         home = stated[0]
     places = stated or [circled(home, center, np.array(UP), (angle, 0.0)) for angle in (-REACH, 0.0, REACH)]
     near = NEAR_SHARE * depths[0] if stated else home.near
-    shots = tuple(Shot(f"camera {k}", replace(c, near=near), 0.0, 0) for k, c in enumerate(places))
+    shots = tuple(
+        Shot(f"camera {k}", replace(c, near=near), time, round(time * SECONDS * FPS))
+        for time in ((0.0, 1.0) if moves(scene) else (0.0,))
+        for k, c in enumerate(places)
+    )
     return SceneSubject(path, scene, step, home, shots, bool(stated), _triple(center), depths)
 
 
-def render_subject(subject: SceneSubject, plan: VideoExport) -> Iterator[tuple[int, int]]:
-    """Write a video of a scene: how many frames are done, of how many. Closing it early leaves nothing behind.
+class SceneRun(Run):
+    """A subject as a run that is at its end: the engine shows and exports it as any other, and nothing is written."""
 
-    InputError for a mode that needs a run, and when the file cannot be written.
-    """
-    mode, total = plan.shade.mode, len(plan.views)
-    if mode == Mode.OVERLAY:
-        raise InputError(
-            f"{subject.path}: is a scene alone, which shows colour, depth, opacity and normals; give a run"
-        )
-    values = plan.shade.value_range or (subject.depths if mode == Mode.DEPTH else (0.0, 1.0))
-    with open_writer(plan.path, plan.fps, plan.quality) as writer:
-        for done, view in enumerate(plan.views, start=1):
-            pane = Pane(render(subject.scene, view), mode, values, plan.shade.palette, plan.shade.blend)
-            writer.add(shade(pane, view.camera.width, view.camera.height))
-            if done < total:
-                yield done, total
-    yield total, total
+    has_clip = False
+
+    def __init__(self, subject: SceneSubject, device: DeviceName = "cpu") -> None:
+        trainer = FinishedScene(subject.dataset, subject.scene, subject.step, torch.device(device))
+        folder = _folder_beside(subject.path)
+        super().__init__(folder, str(subject.path), trainer.config, subject.dataset, trainer, device)
+
+    def begin(self) -> None:
+        """InputError: there is nothing to learn from."""
+        raise InputError(f"{self.source}: is a scene without its clip and cannot be trained; open the clip")
+
+
+def moves(scene: Scene) -> bool:
+    """Whether a scene looks different at different times."""
+    if isinstance(scene, RadianceField):
+        return scene.frames > 1
+    return bool((scene.time_scales.detach() < math.log(ALWAYS) - 1e-3).any())
 
 
 def scene_extent(gaussians: Gaussians) -> tuple[Matrix, Matrix]:
@@ -175,6 +183,14 @@ def _sees(camera: Camera, point: Matrix) -> bool:
     """Whether a point (3,) is in front of a camera and in its picture."""
     pixels, depths = camera.project(point[None])
     return bool(depths[0] > 0 and (pixels[0] >= 0).all() and (pixels[0] <= [camera.width, camera.height]).all())
+
+
+def _folder_beside(path: Path) -> Path:
+    """Where what is made of a scene goes: the run of a checkpoint, else a folder with the file's name beside it."""
+    folder = path if path.is_dir() else path.parent
+    if not is_checkpoint(folder):
+        return path.with_suffix("")
+    return folder.parent.parent if is_run(folder.parent.parent) else folder.parent
 
 
 def _triple(point: Matrix) -> tuple[float, float, float]:

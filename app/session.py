@@ -154,7 +154,7 @@ class Session:
                 self._publish()
             case p.PickLine():
                 self._emit(jobs.picked_line(run.trainer, command))
-            case p.WatchFrames():
+            case p.WatchFrames() if run.has_clip:
                 self._jobs["energies"] = Job(jobs.frame_energies(run), "Frames could not be read", Rest(FRAMES_SHARE))
                 self._jobs["errors"] = Job(jobs.frame_errors(run), "Frames could not be compared", Rest(FRAMES_SHARE))
             case p.MeasureDistortion():
@@ -165,7 +165,7 @@ class Session:
                 self._jobs["slice"] = Job(
                     jobs.sliced_time(run.trainer, command), "The generated pictures could not be read"
                 )
-            case p.ShowCameras():
+            case p.ShowCameras() if run.has_clip:
                 self._jobs["cameras"] = Job(jobs.shown_cameras(run), "A picture could not be read", Rest(FRAMES_SHARE))
             case p.Evaluate():
                 self._jobs["evaluation"] = Job(jobs.evaluated(run), "Evaluation failed", for_window=False)
@@ -199,7 +199,7 @@ class Session:
 
     def _start_training(self, until: int | None) -> None:
         trainer = self._run.trainer
-        if trainer.finished:
+        if trainer.finished and self._run.has_clip:
             self._emit(p.Finished(trainer.done))
             return
         self._run.begin()
@@ -447,6 +447,7 @@ def opened_event(run: Run) -> p.Opened:
         checkpoints=tuple(checkpoint_steps(run.folder)),
         virtual_cameras=tuple(generated.cameras) if generated else (),
         has_distortion=trainer.generated is not None and trainer.generated.field is not None,
+        has_clip=run.has_clip,
     )
 
 

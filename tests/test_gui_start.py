@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 from app.gui.start.panel import shortened
+from renderer.files.ply import write_native_ply
 from tests.gui_driver import App, Display, missing_tools
 from tests.test_loading import write_llff
+from tests.tiny import random_gaussians
 from tests.xdnd import drop
 from training.data.recognise import recognise
 
@@ -206,3 +209,32 @@ def test_looking_for_cameras_can_be_cancelled_and_says_why_it_fails(start: Calla
     app.click("card_cancel")
     state = app.until(lambda s: not s["start"]["preparing"] and s["start"]["recognised"], timeout=120)
     assert state["start"]["card"] and state["start"]["recognised"] == "a video without a calibration"
+
+
+def test_a_scene_file_is_looked_at(start: Callable[..., App], tmp_path: Path, display: Display) -> None:
+    path = tmp_path / "a garden.ply"
+    write_native_ply(path, replace(random_gaussians(150, seed=4), sh_level=0))
+    app = start()
+    drop(display.name, "dynview", [path], app.frames)
+    said = app.until(lambda s: s["start"]["recognised"] and s["start"]["card"])["start"]
+    assert said["opens"] and "cannot be trained" in said["missing"]
+    app.frames(4)
+    assert app.ask("rect", tag="card_train")[1] == [0, 0]  # never drawn
+    app.click("card_open")
+    state = app.until(lambda s: s["open"] and s["events"].get("Drawn"))
+    assert not state["complaints"] and not state["running"]
+    app.frames(10)
+    assert app.picture(tmp_path / "picture.png").std() > 5
+    app.key("6")  # the error, which nobody knows here
+    app.frames(3)
+    assert app.ask("value", tag="mode") == "Colour"
+    app.tab("Train")
+    app.frames(3)
+    assert "nothing to learn from" in app.ask("value", tag="train_no_clip")
+    assert not app.ask("shown", tag="train_sections")
+    app.key("Right")
+    app.until(lambda s: s["time"] > 0)
+    app.key("t")
+    state = app.until(lambda s: s["complaints"])
+    assert "is a scene without its clip and cannot be trained" in state["complaints"][-1]
+    assert json.loads((tmp_path / "config" / "settings.json").read_text())["recent"] == [str(path)]

@@ -13,8 +13,11 @@ import pytest
 import torch
 
 from app import cli
+from app.exports.jobs import exported
 from app.exports.plans import Shade, VideoExport
-from app.scene_files import is_scene, open_subject, render_subject, scene_extent
+from app.painter import Painter
+from app.protocol import ExportProgress
+from app.scene_files import SceneRun, is_scene, open_subject, scene_extent
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.files.as_gaussians import gaussians_of_spacetime, gaussians_of_still
@@ -357,7 +360,7 @@ def test_a_scene_file_is_seen_whole_from_home_and_on_every_path(tmp_path: Path, 
     assert is_scene(path) and subject.step == 0 and subject.stated == (suffix == ".splatv")
     home = subject.home
     if suffix == ".splatv":  # where the file says, but not as large, and not where nothing is seen
-        assert (home.width, home.height, len(subject.shots)) == (1920, 1440, 1)
+        assert (home.width, home.height, subject.dataset.camera_names) == (1920, 1440, ["camera 0"])
         np.testing.assert_allclose(home.center, filed.center, atol=1e-9)
     pixels, depths = home.project(scene_corners(g))
     assert (depths > home.near).all() and (pixels > 0).all() and (pixels < [home.width, home.height]).all()
@@ -390,8 +393,9 @@ def render_of(subject_path: Path, out: Path, shade: Shade) -> list[np.ndarray]:
     subject = open_subject(subject_path)
     command = cli.Render(run=subject_path, frames=3, scale=0.1)
     views, fps = command.views(subject.dataset)
-    steps = list(render_subject(subject, VideoExport(out, views, fps, "draft", shade)))
-    assert steps == [(1, 3), (2, 3), (3, 3)]
+    run = SceneRun(subject)
+    events = list(exported(run, Painter(run), VideoExport(out, views, fps, "draft", shade)))
+    assert [e.done for e in events if isinstance(e, ExportProgress)] == [1, 2, 3]
     return frames_of(out)
 
 
@@ -405,16 +409,19 @@ def test_a_scene_file_becomes_pictures_along_a_path(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frames[0], (np.clip(expected, 0, 1) * 255 + 0.5).astype(np.uint8))
     depth = render_of(tmp_path / "a.ply", tmp_path / "depth", Shade(Mode.DEPTH))
     assert len(np.unique(depth[0].reshape(-1, 3), axis=0)) > 50  # not all one colour: the range is the scene's
-    with pytest.raises(InputError, match="is a scene alone"):
-        list(render_subject(subject, VideoExport(tmp_path / "error", (), 30.0, "draft", Shade(Mode.OVERLAY, "error"))))
+    with pytest.raises(InputError, match="is a scene without its clip, which has no pictures"):
+        render_of(tmp_path / "a.ply", tmp_path / "error", Shade(Mode.OVERLAY, "error"))
+    assert not (tmp_path / "error").exists()
 
 
 def test_a_cancelled_video_of_a_scene_leaves_nothing(tmp_path: Path) -> None:
     write_still_ply(tmp_path / "a.ply", still_scene(0))
     subject = open_subject(tmp_path / "a.ply")
     views, fps = cli.Render(run=tmp_path, frames=4, scale=0.05).views(subject.dataset)
-    pieces = render_subject(subject, VideoExport(tmp_path / "pictures", views, fps, "draft"))
-    next(pieces)
+    run = SceneRun(subject)
+    pieces = exported(run, Painter(run), VideoExport(tmp_path / "pictures", views, fps, "draft"))
+    while not isinstance(next(pieces), ExportProgress):
+        pass
     pieces.close()  # type: ignore[attr-defined]
     assert [p.name for p in tmp_path.iterdir()] == ["a.ply"]
 

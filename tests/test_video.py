@@ -25,7 +25,7 @@ from renderer.scene import render
 from renderer.shading import to_bytes
 from renderer.view import View
 from tests import test_field_trainer
-from training import field_trainer
+from training import trainer
 from training.run import Run
 
 NAMES = ["v.mp4", "v.webm", "v.gif", "shots", "shots/view.png"]
@@ -203,7 +203,7 @@ def test_a_video_of_a_field_is_as_fine_as_its_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlay: str
 ) -> None:
     """On the screen a field is drawn coarsely at first, so that nobody waits."""
-    monkeypatch.setattr(field_trainer, "DRAW_PIXELS", 100)
+    monkeypatch.setattr(trainer, "FIELD_PIXELS", 100)
     learned = test_field_trainer.trainer()
     torch.manual_seed(0)
     with torch.no_grad():  # detail that a coarse picture does not have

@@ -23,9 +23,10 @@ from training.clip_pictures import nearest_shot, shot_of
 from training.config import CameraConfig, TrainConfig, resolved
 from training.data.dataset import Dataset
 from training.ddr_config import TermsConfig
-from training.field_trainer import DRAW_PIXELS, FieldTrainer
+from training.field_trainer import FieldTrainer
 from training.gaussian_trainer import GaussianTrainer
 from training.ray_means import mean_speed, moving_share
+from training.trainer import FIELD_PIXELS
 
 CONFIG = resolved(TrainConfig(steps=40), "cpu")
 PIXELS = [(20, 15), (14, 11), (27, 18), (22, 8)]
@@ -116,7 +117,7 @@ def test_the_dynamic_share_of_a_field_is_that_of_its_rays() -> None:
 
 def test_a_field_has_a_velocity_where_a_flow_is_learned() -> None:
     view = View(camera_at(0.1, 200, 150), 0.4, "velocity")  # more pixels than are drawn between two steps
-    assert DRAW_PIXELS < 200 * 150
+    assert FIELD_PIXELS < 200 * 150
     learns = FieldTrainer(tiny_dataset(), resolved(FIELD, "cpu")).draw(view)
     assert learns.overlay is not None and learns.overlay.shape == (150, 200) and learns.overlay.max() > 0
     none = replace(FIELD, terms=TermsConfig(warped=0.0, flow=0.0))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from renderer.field.draw import coarse_field, field_frames
 from renderer.field.march import Marched, march, rays_through
 from renderer.field.model import RadianceField, density
-from renderer.view import Frame, View
+from renderer.view import View
 from training.checkpoint import Checkpoint
 from training.config import TrainConfig
 from training.data.dataset import Dataset
@@ -22,17 +19,14 @@ from training.facts import ERROR, LOSS, StepReport, Tally
 from training.field_scene import HARD_SHARE, RadianceOptimizer, first_field
 from training.field_terms import Neighbour, RayTargets, scene_terms
 from training.plane_penalties import Term, penalties
-from training.trainer import Trainer, other_data
-
-DRAW_PIXELS = 12_000
-"""Most pixels of a picture that is drawn between two steps."""
+from training.trainer import FIELD_PIXELS, Trainer, other_data
 
 
 class FieldTrainer(Trainer):
     """Learns a :class:`renderer.field.model.RadianceField` from random rays of one picture per step."""
 
     unit = "values"
-    map_pixels = DRAW_PIXELS
+    map_pixels = FIELD_PIXELS
 
     def __init__(
         self,
@@ -104,16 +98,6 @@ class FieldTrainer(Trainer):
         """What is needed to go on as if nothing had happened."""
         moments = self.optimizer.moments()
         return Checkpoint(self.done, self._field, moments, {"steps": self.steps}, cameras=self.cameras.state())
-
-    def _drawn(self, view: View) -> Frame:
-        """The view of the field as it is now, coarsely where it is large."""
-        return coarse_field(self._field, view, DRAW_PIXELS, self.done)
-
-    def drawn_finely(self, view: View) -> Iterator[Frame | None] | None:
-        """The view at its full size, piece by piece. A map of the rays' weights stays as coarse as it is."""
-        if view.overlay or view.camera.width * view.camera.height <= DRAW_PIXELS:
-            return None
-        return field_frames(self._field, view, self.done)
 
     def _speed(self, view: View) -> NDArray[np.float32] | None:
         """None as well where no scene flow is learned."""

@@ -36,6 +36,7 @@ from training.device import OUT_OF_MEMORY, DeviceName, shortage
 from training.facts import StepReport
 from training.live import differing, option
 from training.perceptual import fetch_command
+from training.trainer import Trainer
 from training.trainers import make_trainer
 
 Report = Callable[[str], None]
@@ -57,34 +58,14 @@ class Run:
     whether the folder is written. ``device``: where the scene is learned; a run may go on on another.
     """
 
+    has_clip = True
+    """Whether the pictures are there that the scene is learned from."""
+
     def __init__(
-        self,
-        folder: Path,
-        source: str,
-        config: TrainConfig,
-        dataset: Dataset,
-        checkpoint: Checkpoint | None = None,
-        report: Report = silent,
-        device: DeviceName = "cpu",
+        self, folder: Path, source: str, config: TrainConfig, dataset: Dataset, trainer: Trainer, device: DeviceName
     ) -> None:
         self.folder, self.source, self.config, self.dataset = folder, source, config, dataset
-        self.device = device
-        self.trainer = make_trainer(dataset, config, checkpoint, torch.device(device))
-        scene = self.trainer.scene
-        if isinstance(scene, Gaussians) and config.densify.max_gaussians:
-            short = shortage(self.trainer.device, scene, config.densify.max_gaussians)
-            if short:
-                report(short)
-        generated = self.trainer.generated
-        if generated is not None and generated.forgotten:
-            report(
-                "The distortion field is not in this checkpoint; the scene does not need it, training begins a new one"
-            )
-        if generated is not None and generated.perceptual.key != "lpips":
-            report(
-                f"LPIPS' weights are not on this machine; {generated.perceptual.name} stands in for it. "
-                f"To get them: {fetch_command()}"
-            )
+        self.trainer, self.device = trainer, device
         self.begun = False
 
     @staticmethod
@@ -110,7 +91,7 @@ class Run:
         config = resolved(config, device)
         dataset = _open(source, config, report)
         report("Making the first scene")
-        return Run(folder, source, config, dataset, report=report, device=device)
+        return Run(folder, source, config, dataset, _trainer(dataset, config, None, report, device), device)
 
     @staticmethod
     def open(folder: Path, *, steps: int | None = None, report: Report = silent, device: DeviceName = "cpu") -> Run:
@@ -120,7 +101,7 @@ class Run:
             config = replace(config, steps=steps)
         checkpoint = load_checkpoint(folder) if checkpoint_folders(folder) else None
         dataset = _open(source, config, report)
-        run = Run(folder, source, config, dataset, checkpoint, report, device)
+        run = Run(folder, source, config, dataset, _trainer(dataset, config, checkpoint, report, device), device)
         run.begun = True
         run._forget_after(run.trainer.done)
         return run
@@ -313,6 +294,26 @@ def _open(source: str, config: TrainConfig, report: Report) -> Dataset:
     """The clip, with generated views where the configuration learns from some."""
     dataset = open_dataset(source, config.data, report)
     return with_generated(dataset, config.data, report) if config.generated.batch else dataset
+
+
+def _trainer(
+    dataset: Dataset, config: TrainConfig, checkpoint: Checkpoint | None, report: Report, device: DeviceName
+) -> Trainer:
+    """The trainer, at a checkpoint where there is one; what it lacks is said."""
+    trainer = make_trainer(dataset, config, checkpoint, torch.device(device))
+    scene, generated = trainer.scene, trainer.generated
+    if isinstance(scene, Gaussians) and config.densify.max_gaussians:
+        short = shortage(trainer.device, scene, config.densify.max_gaussians)
+        if short:
+            report(short)
+    if generated is not None and generated.forgotten:
+        report("The distortion field is not in this checkpoint; the scene does not need it, training begins a new one")
+    if generated is not None and generated.perceptual.key != "lpips":
+        report(
+            f"LPIPS' weights are not on this machine; {generated.perceptual.name} stands in for it. "
+            f"To get them: {fetch_command()}"
+        )
+    return trainer
 
 
 def _lines(path: Path) -> list[str]:

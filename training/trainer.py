@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from renderer.errors import InputError
-from renderer.field.draw import shrunk
+from renderer.field.draw import coarse_field, field_frames, shrunk
+from renderer.field.model import RadianceField
 from renderer.rays import RayDistribution
 from renderer.scene import Scene, ray_distribution, render
 from renderer.view import Frame, View
@@ -38,6 +39,8 @@ from training.ray_means import mean_speed, moving_share
 
 MOST_INSTANTS = 48
 """Instants of a ray through time."""
+FIELD_PIXELS = 12_000
+"""Pixels of a radiance field that are drawn at once; a larger view is drawn coarsely first."""
 Slices = dict[Quantity, NDArray[np.float64]]
 Overlay = tuple[NDArray[np.float32], str]
 """(H, W) and the unit."""
@@ -173,8 +176,11 @@ class Trainer(ABC):
 
     def drawn_finely(self, view: View) -> Iterator[Frame | None] | None:
         """Pieces of a finer picture than :meth:`draw` takes the time for: None after each, at last the picture. None
-        where there is nothing finer."""
-        return None
+        where there is nothing finer; a map of the rays' weights stays as coarse as it is."""
+        field = self.scene
+        if not isinstance(field, RadianceField) or view.overlay:
+            return None
+        return field_frames(field, view, self.done) if view.camera.width * view.camera.height > FIELD_PIXELS else None
 
     def ray(self, view: View, pixel: tuple[int, int], scene: Scene | None = None) -> RayDistribution:
         """What the ray of a pixel meets now, or in another ``scene``, with the depth that it is held to where one is
@@ -219,7 +225,9 @@ class Trainer(ABC):
         return edges, row_slices(self.scene, view, row, edges)
 
     def _drawn(self, view: View) -> Frame:
-        """The view of the scene as it is now, at a size that does not keep anybody waiting."""
+        """The view of the scene as it is now; a field that is large coarsely, so that nobody has to wait."""
+        if isinstance(self.scene, RadianceField):
+            return coarse_field(self.scene, view, FIELD_PIXELS, self.done)
         return render(self.scene, view, version=self.done)
 
     def _overlay(self, view: View, frame: Frame) -> Overlay | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app import protocol as p
 from app.gui.gl_thread import Drawing
 from app.gui.navigation import Viewpoint
-from app.looks import DISTORTION, MODES, Display, Split
+from app.looks import DISTORTION, MODES, SPLITS, Display, Split
 from renderer.camera import Camera
 from renderer.picture import Lines, Thumbnail
 from renderer.tracks import Track
@@ -130,7 +130,16 @@ class Stage:
     @property
     def modes(self) -> list[str]:
         """Names of what this scene can show."""
-        return [name for name, shown in MODES.items() if shown.needs != "distortion" or self.has_distortion]
+        there = {"": True, "distortion": self.has_distortion, "clip": self.opened is None or self.opened.has_clip}
+        return [name for name, shown in MODES.items() if there[shown.needs]]
+
+    @property
+    def splits(self) -> list[str]:
+        """Kinds of :data:`app.looks.SPLITS` that this scene has something for."""
+        o = self.opened
+        there = {"input": o is None or o.has_clip, "generated": o is not None and bool(o.virtual_cameras),
+                 "checkpoint": o is None or o.has_clip or bool(o.checkpoints)}  # fmt: skip
+        return [kind for kind in SPLITS if there.get(kind, True)]
 
     # ------------------------------------------------------------------------------------------ the camera
 
@@ -231,7 +240,7 @@ class Stage:
     def set_split(self, **values: object) -> None:
         """Change what the right side shows (:class:`app.looks.Split`)."""
         split = replace(self.split, **values)  # type: ignore[arg-type]
-        if split != self.split:
+        if split.kind in self.splits and split != self.split:
             self.split = split
             self.version += 1
 

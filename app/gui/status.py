@@ -75,10 +75,7 @@ class Status(Panel):
         desk = self.desk
         match event:
             case p.Opened():
-                train = sum(s.split == "train" for s in event.shots)
-                self.step, self.steps = event.step, event.steps
-                self._line("")
-                desk.say(f"{event.name}: {train} pictures to learn from, {len(event.shots) - train} held out")
+                self._opened(event)
             case p.Started():
                 self._run(True, event.step)
             case p.Paused():
@@ -103,6 +100,15 @@ class Status(Panel):
                 desk.warn(event.message)
             case p.Failed():
                 desk.complain(event.message, event.detail)
+
+    def _opened(self, event: p.Opened) -> None:
+        self.step, self.steps = event.step, event.steps
+        if not event.has_clip:
+            self.desk.say(f"{event.name}: a scene without its clip, to look at")
+            return
+        train = sum(s.split == "train" for s in event.shots)
+        self._line("")
+        self.desk.say(f"{event.name}: {train} pictures to learn from, {len(event.shots) - train} held out")
 
     def _run(self, running: bool, step: int) -> None:
         self.running, self.step = running, step

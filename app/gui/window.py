@@ -287,7 +287,8 @@ class Window:
         match event:
             case p.Opened():
                 self.desk.stage.open(event)
-                recent = with_recent(self.desk.settings, event.run if event.step else event.source)
+                kept = event.run if event.step and event.has_clip else event.source
+                recent = with_recent(self.desk.settings, kept)
                 self.desk.remember(recent=recent.recent)
                 fill_recent(self.desk)
                 dpg.set_viewport_title(f"{event.name} - dynview")

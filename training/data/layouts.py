@@ -70,11 +70,12 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class Recognised:
-    """What was found. ``path``: what to open, a folder; for the demo and what is not there as it was given.
+    """What was found. ``path``: what to open: a folder, or a scene file; for the demo and what is not there as it was
+    given.
 
     ``kind``: the name of a clip's layout, else ``demo``, ``run``, ``pictures without cameras``, ``videos without
-    cameras``, ``scene file`` or ``nothing``. ``what``: as what it was recognised, for the end of "this is".
-    ``opens``: whether it can be opened, as far as this look tells, with ``poses`` for :class:`DataOptions`.
+    cameras``, ``scene`` (by itself, without a clip) or ``nothing``. ``what``: as what it was recognised, for the end of
+    "this is". ``opens``: whether it can be opened, as far as this look tells, with ``poses`` for :class:`DataOptions`.
     ``missing``: sentences of what is not there, or what to do. ``method``: the preset to begin with, and ``reason``, a
     sentence; empty where nothing opens.
     """
@@ -87,6 +88,11 @@ class Recognised:
     method: str = ""
     reason: str = ""
     poses: Literal["stated", "identity"] = "stated"
+
+    @property
+    def trains(self) -> bool:
+        """Whether a scene can be learned from it, or go on."""
+        return self.opens and self.kind != "scene"
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from renderer.errors import InputError
-from training.checkpoint import FORMAT, STEP_NAME, checkpoint_folders, is_run, read_json
+from renderer.files.packed_ply import PACKED
+from renderer.files.ply_elements import LONGEST_HEADER
+from renderer.files.read_scene import SUFFIXES, UNREAD
+from training.checkpoint import FORMAT, STEP_NAME, checkpoint_folders, is_checkpoint, is_run, read_json
 from training.data.layouts import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Layout, Recognised, layout_of, layouts
 from training.data.looks import counted, names_in, pictures_in
 
-SCENE_SUFFIXES = {".ply", ".splat", ".splatv", ".spz", ".sog", ".ksplat"}
 INSIDE = {"images", "checkpoints", "generated", "preprocess"}
 """Folders that are a part of the clip or run that they lie in, beside those of a layout."""
-UNREAD = {"intri.yml": "EasyVolcap"}
+FOREIGN = {"intri.yml": "EasyVolcap"}
 """Files with cameras that are not read, and whose layout they are."""
+BY_ITSELF = "It has no clip: it can be looked at, and exported; it cannot be trained."
 DEMOS = {
     "sparse": "Three cameras on tripods filmed it.",
     "small-motion": "The camera hardly moves, and this method finds depth all the same.",
@@ -39,12 +42,16 @@ def recognise(path: str | Path) -> Recognised:
     try:
         if not given.exists():
             return Recognised(given, "nothing", False, "not there", (f"{given}: no such file or folder.",))
+        if _is_scene_file(given):
+            return _scene(given)
         for place in _places(given):
             if is_run(place):
                 return _run(place)
             layout = layout_of(place)
             if layout is not None:
                 return _clip(place, layout)
+        if is_checkpoint(given) or is_checkpoint(given.parent):
+            return Recognised(given, "scene", True, "a checkpoint", (BY_ITSELF,))
         return _file(given) if given.is_file() else _without_cameras(given)
     except OSError as problem:
         return Recognised(given, "nothing", False, "not readable", (f"{given}: {problem.strerror or problem}.",))
@@ -105,10 +112,13 @@ def _run(folder: Path) -> Recognised:
     saved = [int(f.name.removeprefix("step-")) for f in checkpoint_folders(folder)]
     at = f"at step {saved[-1]:,}" if saved else "without a checkpoint"
     missing = [] if saved else ["Nothing was saved of it: training begins at its first step."]
-    there = source.partition(":")[0] == "demo" or Path(source).is_dir()
+    what = f"a run of {method} {at}, trained on {name}"
+    there = source.partition(":")[0] == "demo" or Path(source).exists()
     if not there:
         missing.append(f"Its clip, {source}, is not there any more; put it back.")
-    what = f"a run of {method} {at}, trained on {name}"
+        if saved:
+            alone = "Until then its scene can be looked at, and exported."
+            return Recognised(checkpoint_folders(folder)[-1], "scene", True, what, (*missing, alone))
     return replace(
         result, opens=there, what=what, missing=tuple(missing), method=method, reason="It was begun with it."
     )
@@ -138,7 +148,7 @@ def _without_cameras(folder: Path) -> Recognised:
     videos = [name for name in names_in(folder) if Path(name).suffix.lower() in VIDEO_SUFFIXES]
     unread = [
         f"Cameras in {name}, the layout of {whose}, are not read; COLMAP's sparse/0 is."
-        for name, whose in UNREAD.items()
+        for name, whose in FOREIGN.items()
         if (folder / name).is_file()
     ]
     if pictures:
@@ -156,9 +166,12 @@ def _without_cameras(folder: Path) -> Recognised:
     if videos:
         what = f"{counted(len(videos), 'video')} without a calibration"
         return Recognised(folder, "videos without cameras", False, what, (*unread, _to_prepare(folder)))
-    scenes = [name for name in names_in(folder) if Path(name).suffix.lower() in SCENE_SUFFIXES]
+    scenes = [name for name in names_in(folder) if _is_scene_file(folder / name)]
+    if len(scenes) == 1:
+        return _scene(folder / scenes[0])
     if scenes:
-        return _scene(folder, f"{counted(len(scenes), 'exported scene')} ({scenes[0]})")
+        listed = ", ".join(scenes[:5]) + (", ..." if len(scenes) > 5 else "")
+        return Recognised(folder, "nothing", False, f"{len(scenes)} scene files", (f"Open one of them: {listed}.",))
     folders = [place for name in names_in(folder)[:MOST_LISTED] if (place := folder / name).is_dir()]
     inside = [place.name for place in folders if is_run(place) or layout_of(place)]
     if inside:
@@ -179,8 +192,6 @@ def _file(path: Path) -> Recognised:
     if suffix in VIDEO_SUFFIXES:
         what = "a video without a calibration"
         return Recognised(path, "videos without cameras", False, what, (_to_prepare(path),))
-    if suffix in SCENE_SUFFIXES:
-        return _scene(path, f"an exported scene ({path.name})")
     missing = ("Give the folder of a clip or of a run.",)
     return Recognised(path, "nothing", False, f"a file that is not understood ({path.name})", missing)
 
@@ -189,9 +200,24 @@ def _to_prepare(path: Path) -> str:
     return f"Its cameras are not known; dynview prepare {path} --out SCENE looks for them, or add cameras.json."
 
 
-def _scene(path: Path, what: str) -> Recognised:
-    missing = ("It has no clip: dynview render makes a video of it. Open the run that it was exported from.",)
-    return Recognised(path, "scene file", False, what, missing)
+def _is_scene_file(path: Path) -> bool:
+    """By its ending; a .ply, which may hold the points of a clip, by its first bytes too."""
+    suffix = path.suffix.lower()
+    if suffix not in (*SUFFIXES, *UNREAD) or not path.is_file():
+        return False
+    if suffix != ".ply":
+        return True
+    with path.open("rb") as file:
+        head = file.read(LONGEST_HEADER)
+    return b"f_dc_0" in head or PACKED[0].encode() in head
+
+
+def _scene(path: Path) -> Recognised:
+    what, suffix = f"a scene file ({path.name})", path.suffix.lower()
+    if suffix in UNREAD:
+        advice = f"Files of {UNREAD[suffix]} own kind are not read; convert it to .ply or .spz."
+        return Recognised(path, "scene", False, what, (advice,))
+    return Recognised(path, "scene", True, what, (BY_ITSELF,))
 
 
 # ------------------------------------------------------------------------------------------------ files

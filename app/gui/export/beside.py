@@ -52,7 +52,8 @@ class BesideChoice:
     def opened(self, event: p.Opened) -> None:
         """Another scene."""
         self._other.opened(len(event.virtual_cameras))
-        set_items("export_beside", [w for w, a in BESIDE.items() if a != "generated" or event.virtual_cameras])
+        splits = self._desk.stage.splits
+        set_items("export_beside", [words for words, kind in BESIDE.items() if kind == "nothing" or kind in splits])
         self.saved(event.checkpoints)
 
     def saved(self, checkpoints: Sequence[int]) -> None:

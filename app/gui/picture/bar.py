@@ -114,8 +114,7 @@ class ViewportBar:
         dpg.configure_item("mode", items=self._stage.modes)
         dpg.configure_item("split_mode", items=self._stage.modes)
         dpg.configure_item("pose", min_value=0, max_value=max(0, len(event.virtual_cameras) - 1))
-        splits = [w for k, w in SPLITS.items() if k != "generated" or event.virtual_cameras]
-        dpg.configure_item("split", items=splits)
+        dpg.configure_item("split", items=[SPLITS[kind] for kind in self._stage.splits])
         self.saved(event.checkpoints)
         self.ranges.clear()
         if self._stage.cameras_shown:
@@ -195,6 +194,8 @@ class ViewportBar:
         stage, names = self._stage, list(MODES)
 
         def toggle(kind: str) -> None:
+            if kind not in stage.splits:
+                self.desk.say("There are no pictures of a clip to compare with")
             stage.set_split(kind="off" if stage.split.kind == kind else kind)
 
         def shows(name: str) -> Callable[[], object]:

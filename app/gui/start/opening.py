@@ -37,8 +37,8 @@ LOOKING = "Cameras are being looked for; closing ends that, and what is finished
 
 
 def source_of(found: Recognised, method: str, train: bool = False) -> Source:
-    """What to open, from what was recognised; a run keeps its own method."""
-    if found.kind == "run":
+    """What to open, from what was recognised; a run keeps its own method, and a scene by itself has none."""
+    if found.kind in ("run", "scene"):
         return Source(str(found.path), train=train)
     config = PRESETS[method]
     if found.poses == "identity" and not any((found.path / name).is_dir() for name in DEPTH_FOLDERS):
@@ -147,15 +147,15 @@ class OpeningCard:
 
     def _fill(self, what: str, missing: str = "", detail: str = "") -> None:
         found, self._detail = self._found, detail
-        opens = found is not None and found.opens
+        opens, trains = found is not None and found.opens, found is not None and found.trains
         dpg.set_value("card_path", self._path)
         dpg.set_value("card_what", what)
         dpg.set_value("card_missing", missing)
         self.desk.skin.recolor("card_missing", "text" if opens else "amber")
         dpg.configure_item("card_missing", show=bool(missing))
-        dpg.configure_item("card_method_row", show=opens and found is not None and found.kind != "run")
-        for button in ("card_open", "card_train"):
-            dpg.configure_item(button, show=opens)
+        dpg.configure_item("card_method_row", show=trains and found is not None and found.kind != "run")
+        dpg.configure_item("card_open", show=opens)
+        dpg.configure_item("card_train", show=trains)
         dpg.configure_item("card_details", show=bool(detail))
         dpg.configure_item("card_prepare", show=bool(self._sources) and self._preparing is None)
         dpg.configure_item("card_prepared", show=bool(self._sources) and self._preparing is None)
@@ -187,7 +187,7 @@ class OpeningCard:
         lines = []
         if self.desk.stage.opened is not None:
             lines = ["The scene that is open is saved first.", *self.desk.busy.values()]
-        if self._found is not None and self._found.opens and self._found.kind != "run":
+        if self._found is not None and self._found.trains and self._found.kind != "run":
             lines.append(f"What is learned goes to a new folder in {Path('runs').absolute()}.")
         text = "\n".join(lines)
         if text != self._busy:

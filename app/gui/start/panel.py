@@ -15,6 +15,7 @@ from app.gui.menus import fill_recent
 from app.gui.panel import Panel
 from app.gui.start.opening import OpeningCard, OpeningNote, source_of
 from app.settings import with_recent, without_recent
+from renderer.files.read_scene import SUFFIXES
 from training.data.layouts import Recognised
 from training.data.recognise import VIDEO_SUFFIXES, recognise
 
@@ -100,14 +101,17 @@ class StartPanel(Panel):
                            callback=lambda: self._ask("Open the folder of a clip"))  # fmt: skip
             dpg.add_button(label="Open a run ...", tag="start_run", width=half, height=px(32),
                            callback=lambda: self._ask("Open the folder of a run"))  # fmt: skip
+        dpg.add_button(label="Open a scene file ...", tag="start_scene", width=px(LEFT), height=px(32),
+                       callback=lambda: self._ask_scene())  # fmt: skip
+        skin.tip("start_scene", f"Of another program, to look at: {', '.join(SUFFIXES)}")
         with dpg.group(horizontal=True):
             dpg.add_input_text(hint="or its path", tag="start_path", width=px(LEFT - 88), on_enter=True,
                                callback=lambda: self._open_path())  # fmt: skip
             dpg.add_button(label="Open", tag="start_open", width=px(80), callback=lambda: self._open_path())
         dpg.add_spacer(height=px(6))
         with dpg.child_window(height=px(64), width=px(LEFT), tag="start_drop"):
-            dpg.add_text("Or drop a folder anywhere on this window.")
-            skin.text("It may hold videos, pictures or a run; what is missing is said.")
+            dpg.add_text("Or drop a folder or file anywhere on this window.")
+            skin.text("Videos, pictures, a run or a scene; what is missing is said.")
 
     def _fit(self) -> None:
         """Keep both columns in the middle."""
@@ -191,9 +195,9 @@ class StartPanel(Panel):
         self.desk.open_scene(source_of(found, found.method, train=True))
 
     def _open_recent(self, name: str) -> None:
-        """A run or a demo at once, a clip with the question by which method."""
+        """A run, a demo or a scene at once, a clip with the question by which method."""
         found = self._seen.get(name)
-        if found is not None and found.opens and found.kind in ("run", "demo"):
+        if found is not None and found.opens and found.kind in ("run", "demo", "scene"):
             self.desk.open_scene(source_of(found, found.method))
         else:
             self._card.offer(name)
@@ -204,9 +208,18 @@ class StartPanel(Panel):
             self._card.offer(path)
 
     def _ask(self, title: str) -> None:
+        self.desk.dialogs.ask_folder(title, self._beginning, lambda path: self._card.offer(str(path)))
+
+    def _ask_scene(self) -> None:
+        self.desk.dialogs.ask_open(
+            "Open a scene file", self._beginning, lambda path: self._card.offer(str(path)), SUFFIXES
+        )
+
+    @property
+    def _beginning(self) -> Path:
+        """Where to begin to look for something to open."""
         recent = [name for name in self.desk.settings.recent if not name.startswith("demo")]
-        start = Path(recent[0]).parent if recent else Path.cwd()
-        self.desk.dialogs.ask_folder(title, start, lambda path: self._card.offer(str(path)))
+        return Path(recent[0]).parent if recent else Path.cwd()
 
     # --------------------------------------------------------------------------------------- what happens
 

@@ -22,6 +22,7 @@ from training.schedule import Milestone, milestones
 
 EVERY = 0.2
 """Seconds between two changes of the progress bar."""
+NO_CLIP = "This is a scene without its clip: there is nothing to learn from. It can be looked at, and exported."
 
 
 class TrainingPanel(Panel):
@@ -41,7 +42,12 @@ class TrainingPanel(Panel):
         self._settings, self._checkpoints = SettingsForm(desk), CheckpointList(desk)
 
     def build(self) -> None:
-        """The sections, in the current container."""
+        """The sections, in the current container; a sentence in their place where there is nothing to learn from."""
+        self.desk.skin.text(NO_CLIP, tag="train_no_clip", wrap=0, show=False)
+        with dpg.group(tag="train_sections"):
+            self._build_sections()
+
+    def _build_sections(self) -> None:
         skin, send = self.desk.skin, lambda command: self.desk.send(command)
         buttons = (
             (("train", "Start training", 124, self.toggle, "Start or pause; looking around goes on meanwhile (T)"),
@@ -114,6 +120,8 @@ class TrainingPanel(Panel):
                 self._curves.changed()
 
     def _opened(self, event: p.Opened) -> None:
+        dpg.configure_item("train_no_clip", show=not event.has_clip)
+        dpg.configure_item("train_sections", show=event.has_clip)
         self.step, self.steps = event.step, event.steps
         self._schedule = self._milestones(event.config)
         unit = "Gaussians" if event.model == "gaussians" else "values"
@@ -153,6 +161,8 @@ class TrainingPanel(Panel):
 
     def closed(self) -> None:
         """The scene was closed: forget it."""
+        dpg.configure_item("train_no_clip", show=False)
+        dpg.configure_item("train_sections", show=True)
         self.running, self.step, self.steps, self._schedule = False, 0, 1, []
         self._curves.begin(Record(), [], "Gaussians", cameras=False)
         self._facts.closed()
