@@ -34,6 +34,17 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     iio.imwrite(path, picture)
 
 
+def block(k: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """A mask (height, width) with a block of even corners, farther right for a larger ``k``."""
+    mask = np.zeros((height, width), bool)
+    mask[height // 4 // 2 * 2 : height // 2 // 2 * 2, 4 + 6 * k : 16 + 6 * k] = True
+    return mask
+
+
+def write_mask(path: Path, white: np.ndarray) -> None:
+    write_picture(path, np.where(white, 255, 0).astype(np.uint8))
+
+
 def write_video(path: Path, frames: Sequence[np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     iio.imwrite(path, np.stack(frames), fps=30, macro_block_size=2, output_params=["-crf", "1"])

@@ -15,6 +15,7 @@ from tests.field_folders import (
     Break,
     assert_looked_at,
     assert_sees,
+    block,
     broken_tables,
     llff_rows,
     overwrite,
@@ -39,7 +40,7 @@ def write_clip(folder: Path, frames: int = FRAMES) -> Path:
     for t in range(frames):
         write_picture(folder / "images" / f"{t:03d}.png", pictures(frames, 0)[t])
         write_picture(folder / "images_2" / f"{t:03d}.png", pictures(frames, 50, WIDTH // 2, HEIGHT // 2)[t])
-        write_picture(folder / "motion_masks" / f"{t:03d}.png", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+        write_picture(folder / "motion_masks" / f"{t:03d}.png", 255 * block(t)[..., None].repeat(3, 2).astype(np.uint8))
     (folder / "disp").mkdir()
     for t in range(frames):
         np.save(folder / "disp" / f"{t:03d}.npy", np.full((HEIGHT, WIDTH), 1.0 + t, np.float32))
@@ -64,6 +65,16 @@ def test_the_clip_is_one_moving_camera(tmp_path: Path) -> None:
     assert (dataset.near, dataset.far) == (1.5, 6.0)
     assert [dataset.shots[t].time for t in (0, 4, 8)] == [0, 0.5, 1]
     np.testing.assert_allclose(depth_files(tmp_path / "disp", dataset)(2), 3.0)
+
+
+def test_masks_say_what_moves(tmp_path: Path) -> None:
+    dataset = open_dataset(write_truth(write_clip(tmp_path)), FULL)
+    assert dataset.moving is not None
+    for t in range(FRAMES):
+        np.testing.assert_array_equal(dataset.moving(shot_index(dataset, "camera", t)), block(t))
+    assert dataset.moving(shot_index(dataset, "cam01", 2)) is None  # nothing is known of what is measured
+    shutil.rmtree(tmp_path / "motion_masks")
+    assert open_dataset(tmp_path, FULL).moving is None
 
 
 def test_what_the_first_camera_saw_is_measured(tmp_path: Path) -> None:

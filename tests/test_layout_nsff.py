@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from renderer.errors import InputError
 from tests.field_folders import (
     FRAMES,
     FULL,
@@ -14,6 +15,7 @@ from tests.field_folders import (
     Break,
     assert_looked_at,
     assert_sees,
+    block,
     broken_tables,
     llff_rows,
     overwrite,
@@ -24,6 +26,7 @@ from tests.field_folders import (
     rig_camera,
     shot_index,
     splits,
+    write_mask,
     write_picture,
 )
 from training.data.layouts import DataOptions, layout_of
@@ -35,11 +38,13 @@ NAME = "NSFF"
 
 
 def write_clip(folder: Path, frames: int = FRAMES, table: str = "poses_bounds.npy", others: bool = True) -> Path:
-    """Frame t is of camera t; of each instant there is a picture of every camera in ``mv_images``."""
+    """Frame t is of camera t; of each instant there is a picture of every camera in ``mv_images``, with its mask."""
     for t in range(frames):
         write_picture(folder / "images" / f"{t:05d}.png", pictures(frames, 0)[t])
         write_picture(folder / "images_32x24" / f"{t:05d}.png", pictures(frames, 50, 32, 24)[t])
+        write_mask(folder / "motion_masks" / f"{t:05d}.png", block(t))
         for k in range(frames if others else 0):
+            write_mask(folder / "mv_masks" / f"{t:05d}" / f"cam{k + 1:02d}.png", block(k, 32, 24))
             write_picture(folder / "mv_images" / f"{t:05d}" / f"cam{k + 1:02d}.png", pictures(frames, 10 + t)[k])
     np.save(folder / table, llff_rows([rig_camera(t) for t in range(frames)]))
     return folder
@@ -131,13 +136,70 @@ def test_disparity_and_flow_beside_the_clip_are_found(tmp_path: Path) -> None:
     assert found is not None and (found[0] == 2).all()
 
 
+def test_masks_say_what_moves_in_the_clip_and_in_what_is_measured(tmp_path: Path) -> None:
+    write_clip(tmp_path)
+    (tmp_path / "motion_masks" / "00002.png").unlink()
+    (tmp_path / "mv_masks" / "00003" / "cam01.png").unlink()
+    dataset = open_dataset(tmp_path, FULL)
+    assert dataset.moving is not None and dataset.covisible is None
+    for t in range(FRAMES):
+        found = dataset.moving(shot_index(dataset, "camera", t))
+        assert (found is None) if t == 2 else np.array_equal(found, block(t))
+    found = dataset.moving(shot_index(dataset, "cam03", 1))
+    np.testing.assert_array_equal(found, block(2, 32, 24).repeat(2, 0).repeat(2, 1))
+    assert dataset.moving(shot_index(dataset, "cam01", 3)) is None
+    some = open_dataset(tmp_path, DataOptions(megapixels=32 * 24 / 1e6, train_frames=(1, 3), holdout=("cam02",)))
+    assert some.moving is not None
+    np.testing.assert_array_equal(some.moving(shot_index(some, "camera", 3)), block(3)[::2, ::2])
+    np.testing.assert_array_equal(some.moving(shot_index(some, "cam02", 3)), block(1, 32, 24))
+    every_second = open_dataset(tmp_path, DataOptions(megapixels=1, frame_step=2, holdout=("none",)))
+    assert every_second.moving is not None
+    assert every_second.moving(1) is None and np.array_equal(every_second.moving(0), block(0))  # type: ignore[arg-type]
+
+
+def test_masks_that_ddrs_scripts_write_are_inverted(tmp_path: Path) -> None:
+    write_clip(tmp_path)
+    shutil.rmtree(tmp_path / "motion_masks")
+    for t in range(FRAMES):
+        write_mask(tmp_path / "motion_masks" / f"{t:05d}.png.png", ~block(t))
+    for option, expected in (("auto", block(1)), ("still", block(1)), ("moving", ~block(1))):
+        dataset = open_dataset(tmp_path, DataOptions(megapixels=1, motion_masks=option))  # type: ignore[arg-type]
+        assert dataset.moving is not None
+        np.testing.assert_array_equal(dataset.moving(1), expected)
+        other = dataset.moving(shot_index(dataset, "cam03", 1))
+        np.testing.assert_array_equal(other, block(2, 32, 24).repeat(2, 0).repeat(2, 1))  # whatever the others' are
+    without = open_dataset(tmp_path, DataOptions(megapixels=1, motion_masks="none", holdout=("none",)))
+    assert without.moving is None
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("motion_masks/00001.png", overwrite("motion_masks/00001.png")),
+        ("motion_masks/00001.png", resize("motion_masks/00001.png")),
+        ("mv_masks/00001/cam01.png", overwrite("mv_masks/00001/cam01.png")),
+        ("mv_masks/00001/cam01.png", resize("mv_masks/00001/cam01.png")),
+    ],
+)
+def test_a_broken_mask_is_named_when_it_is_read(tmp_path: Path, name: str, damage: Break) -> None:
+    damage(write_clip(tmp_path))
+    dataset = open_dataset(tmp_path, FULL)
+    assert dataset.moving is not None and dataset.moving(0) is not None
+    index = shot_index(dataset, "camera" if name.startswith("motion") else "cam01", 1)
+    with pytest.raises(InputError) as caught:
+        dataset.moving(index)
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path / name}: ") and said.count("; ") == 1 and "\n" not in said
+
+
 def test_it_is_told_and_described(tmp_path: Path) -> None:
     write_clip(tmp_path)
     what = "4 pictures of one moving camera with poses_bounds.npy (NSFF) and 12 pictures of other cameras to measure"
     assert_looked_at(tmp_path, NAME, what)
     shutil.rmtree(tmp_path / "mv_images")
     assert_looked_at(tmp_path, NAME, what.partition(" and 12")[0])
-    shutil.rmtree(tmp_path / "images_32x24")
+    for name in ("images_32x24", "motion_masks"):
+        shutil.rmtree(tmp_path / name)
     told = layout_of(tmp_path)
     assert told is not None and told.name == "LLFF"
 

@@ -80,9 +80,11 @@ class ClipTargets:
         return self._flows[index, other]
 
     def moving(self, index: int) -> Tensor:
-        """(H, W) bool, the pixels of a training shot that show something that moves."""
+        """(H, W) bool, the pixels of a training shot that show something that moves: as the clip's own mask says, where
+        it has one, else as optical flow does."""
         if index not in self._moving:
-            self._moving[index] = torch.from_numpy(moving_pixels(self._dataset, index))
+            known = None if self._dataset.moving is None else self._dataset.moving(index)
+            self._moving[index] = torch.from_numpy(moving_pixels(self._dataset, index) if known is None else known)
         return self._moving[index]
 
 

@@ -47,6 +47,8 @@ class Dataset:
 
     ``read``: index of a shot to its picture, (H, W, 3) uint8 of the shot camera's size; cached by the loader, safe
     to call from any thread. ``depth``: the same for an exact metric depth (H, W) float32 where one is known.
+    ``moving``: the same for a mask (H, W) of what the clip's makers say moves, None for a shot without one;
+    ``covisible``: for one of what the pictures that are learned from show as well, so that it can be asked of a scene.
     ``duration``: seconds. ``near, far``: depths between which the scene lies, scene units. ``up``: (3,) world
     direction that points up. ``points``: sparse points, when the clip comes with some. ``source``: what was opened.
     ``generated``: views that a generator made of it, where some are learned from. ``posed``: whether poses are known;
@@ -63,6 +65,8 @@ class Dataset:
     up: tuple[float, float, float] = (0.0, -1.0, 0.0)
     points: PointCloud | None = field(default=None, repr=False)
     depth: Callable[[int], NDArray[np.float32]] | None = field(default=None, repr=False)
+    moving: Callable[[int], NDArray[np.bool_] | None] | None = field(default=None, repr=False)
+    covisible: Callable[[int], NDArray[np.bool_] | None] | None = field(default=None, repr=False)
     generated: GeneratedViews | None = field(default=None, repr=False)
     posed: bool = True
 

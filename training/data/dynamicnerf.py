@@ -1,8 +1,8 @@
 """Nvidia Dynamic Scenes as DynamicNeRF (Gao et al. 2021) packages them: frame t is of camera t.
 
-``poses_bounds.npy`` with a row per frame, pictures in ``images`` and, shrunk, in ``images_2``, ...; ``disp``,
-``motion_masks`` and ``flow``. What other cameras saw, where it is there, in ``gt/v<camera>_t<frame>.png``, from v000
-on, as the authors measure; with ``mv_images`` it is NSFF's packaging.
+``poses_bounds.npy`` with a row per frame, pictures in ``images`` and, shrunk, in ``images_2``, ...; ``disp``, ``flow``,
+and ``motion_masks`` of what moves (training/data/masks.py says which are inverted). What other cameras saw, where it is
+there, in ``gt/v<camera>_t<frame>.png``, from v000 on, as the authors measure; with ``mv_images`` it is NSFF's.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Literal
 from training.data.dataset import Dataset
 
 Report = Callable[[str], None]
+MotionMasks = Literal["auto", "moving", "still", "none"]
 MODULES = (
     "sparsecam4d_scene",
     "panoptic",
@@ -54,6 +55,9 @@ class DataOptions:
     """Camera poses as the clip states them; identity for a hand-held clip without any, to learn them."""
     fov: float = 60.0
     """Field of view along the longer side, degrees, of a clip without poses."""
+    motion_masks: MotionMasks = "auto"
+    """What is white in the clip's motion_masks: what is moving, or what is still. auto tells it by their names: moving
+    as 00012.png, still as 00012.jpg.png; none leaves them aside and finds what moves from optical flow."""
     frame_step: int = 1
     """Use every N-th frame only."""
     generated: str = "auto"

@@ -16,23 +16,27 @@ from training.data.images import FileFrames, fitted_size
 from training.data.layouts import DataOptions, Recognised
 from training.data.llff_table import LlffTable
 from training.data.looks import counted, moving, names_in, pictures_in
+from training.data.masks import MaskFolder, mask_reader
 from training.data.rig import check_shape, in_number_order, picture_size, same_size
 
 FPS = 15.0
 """The layouts say nothing of time; this is what such clips are shown at."""
 INSTANT = re.compile(r"\d+")
 VIEW = re.compile(r"cam_?(\d+)")
+MASKS = "motion_masks"
 RIG = 12
 """Cameras of the data set's rig: frame t is of camera t modulo this."""
 
 
 @dataclass(frozen=True)
 class OtherView:
-    """What another camera saw. ``row``: its own in the table of poses. ``frame``: of the clip, from 0."""
+    """What another camera saw. ``row``: its own in the table of poses. ``frame``: of the clip, from 0. ``masks``: the
+    folder where a mask of what moves in it may lie."""
 
     row: int
     frame: int
     path: Path
+    masks: Path | None = None
 
     @property
     def name(self) -> str:
@@ -53,6 +57,7 @@ def monocular_clip(table: LlffTable, pictures: Pictures, others: Sequence[OtherV
     """The clip of pictures, a row of the table each; held out are ``others``, or where there are none every eighth
     frame.
 
+    What moves is known where ``motion_masks`` beside the table has masks of the clip, and ``others`` theirs.
     With ``options.train_frames`` the others are measured at ``test_frames``, by default at the frames trained on.
     InputError that names the table or a picture for whatever does not fit.
     """
@@ -68,6 +73,9 @@ def monocular_clip(table: LlffTable, pictures: Pictures, others: Sequence[OtherV
     last = max(1, len(used) - 1)
     shots = [Shot("camera", cameras[i], k / last, k) for k, i in enumerate(used)]
     paths = {("camera", k): files[i] for k, i in enumerate(used)}
+    folder = table.path.parent
+    of_clip = MaskFolder(folder / MASKS, options.motion_masks)
+    masks = {place: of_clip.of(path) for place, path in paths.items()}
     beside = []
     for other in others:
         if other.frame % step == 0:
@@ -75,9 +83,10 @@ def monocular_clip(table: LlffTable, pictures: Pictures, others: Sequence[OtherV
             frame = other.frame // step
             beside.append(Shot(other.name, cameras[other.row], frame / last, frame, "test"))
             paths[other.name, frame] = other.path
+            if other.masks is not None:
+                masks[other.name, frame] = MaskFolder(other.masks).of(other.path)
     chosen = poses.with_near(_split(shots, beside, options), near)
     frames = FileFrames([paths[s.camera_name, s.frame] for s in chosen], fitted, options.cache_bytes)
-    folder = table.path.parent
     return Dataset(
         name=(folder.resolve().parent if folder.name == "dense" else folder.resolve()).name,
         source=folder,
@@ -87,6 +96,7 @@ def monocular_clip(table: LlffTable, pictures: Pictures, others: Sequence[OtherV
         near=near,
         far=table.depths()[1],
         up=poses.mean_up([s.camera for s in chosen]),
+        moving=mask_reader([masks.get((s.camera_name, s.frame)) for s in chosen], chosen, options.cache_bytes),
     )
 
 
@@ -106,9 +116,10 @@ def _split(shots: list[Shot], others: list[Shot], options: DataOptions) -> list[
     return poses.enough([s for s in shots if first <= s.frame <= end] + measured)
 
 
-def other_views(folder: Path, table: LlffTable) -> list[OtherView]:
+def other_views(folder: Path, table: LlffTable, masks: Path | None = None) -> list[OtherView]:
     """The pictures ``<frame>/cam<NN>`` in a folder such as ``mv_images``, but for those of the clip itself; camera NN,
-    from 1, stands where frame NN - 1 was filmed from. None where there is no such folder.
+    from 1, stands where frame NN - 1 was filmed from. None where there is no such folder. ``masks``: a folder with a
+    mask of what moves for some of them, by the same names.
 
     InputError for a frame or a camera that the table does not have.
     """
@@ -127,7 +138,9 @@ def other_views(folder: Path, table: LlffTable) -> list[OtherView]:
         if not 0 <= row < len(table):
             raise InputError(f"{path}: is of camera {row + 1}, but {table.path.name} has only {len(table)} poses; "
                              "restore it or take the picture out")  # fmt: skip
-    return of_others([OtherView(row, frame, path) for row, frame, path in found])
+    return of_others(
+        [OtherView(row, t, path, masks / path.parent.name if masks else None) for row, t, path in found]
+    )  # fmt: skip
 
 
 def of_others(views: Sequence[OtherView]) -> list[OtherView]:

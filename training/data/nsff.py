@@ -1,8 +1,9 @@
 """Nvidia Dynamic Scenes as Neural Scene Flow Fields (Li et al. 2021) and DynIBaR package them.
 
 ``poses_bounds.npy`` or ``poses_bounds_cvd.npy`` with a row per frame, pictures in ``images`` and, shrunk, in
-``images_<W>x<H>``; ``mv_images/<FFFFF>/cam<NN>.jpg``, from cam01 on, what all cameras saw, for measuring; ``disp``,
-``motion_masks`` and ``flow_i1``. All may lie in a folder ``dense``.
+``images_<W>x<H>``; ``mv_images/<FFFFF>/cam<NN>.jpg``, from cam01 on, what all cameras saw, for measuring, and
+``mv_masks/<FFFFF>/cam<NN>.png``, what moves in it; ``disp``, ``flow_i1``, and ``motion_masks`` of what moves in the
+clip (training/data/masks.py says which are inverted). All may lie in a folder ``dense``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ POSES = ("poses_bounds.npy", "poses_bounds_cvd.npy")
 """The first that is there: NSFF's own, then those that consistent video depth refined."""
 SHRUNK = re.compile(r"images_\d+x\d+")
 OTHERS = "mv_images"
+OTHERS_MASKS = "mv_masks"
 SIGNS = (OTHERS, "flow_i1")
 """Folders that no other layout of such a table has."""
 
@@ -30,7 +32,8 @@ def open_nsff(folder: Path, options: DataOptions, report: Report) -> Dataset:
     place = place_of(folder)
     table = _table(place)
     pictures = pictures_of(table, SHRUNK, options)
-    return monocular_clip(table, pictures, other_views(place / OTHERS, table), options)
+    others = other_views(place / OTHERS, table, place / OTHERS_MASKS)
+    return monocular_clip(table, pictures, others, options)
 
 
 def place_of(folder: Path) -> Path:
