@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,13 @@ TRIPODS = {1: (0, 3, 4, 8), 2: (1, 2, 9)}
 """Instants at which the cameras that do not move have a picture."""
 
 
+def covisible(instant: int) -> np.ndarray:
+    """Of a tripod's picture at half its size, what the phone saw as well."""
+    mask = np.zeros((HEIGHT // 2, WIDTH // 2), bool)
+    mask[4 : 20 + instant] = True
+    return mask
+
+
 def write_iphone(folder: Path, splits: bool = True) -> Path:
     for place in ("camera", "rgb/1x", "rgb/2x", "depth/1x", "covisible/2x/val", "splits"):
         (folder / place).mkdir(parents=True)
@@ -37,6 +45,8 @@ def write_iphone(folder: Path, splits: bool = True) -> Path:
         position = [1 + 0.1 * k if n == 0 else 1 + n, 2.0, -7.0]
         entry = {**camera_entry(0.1 * n, position), "pixel_aspect_ratio": 1.0}
         (folder / "camera" / f"{name}.json").write_text(json.dumps(entry))
+        if n != 0:
+            Image.fromarray(255 * covisible(k).astype(np.uint8)).save(folder / "covisible/2x/val" / f"{name}.png")
         if n == 0:
             depth = np.full((HEIGHT, WIDTH, 1), 10 + k, np.float32)
             depth[:, : WIDTH // 2] = 0
@@ -92,6 +102,47 @@ def test_depth_is_scaled_and_unknown_where_the_sensor_saw_nothing(tmp_path: Path
     assert np.isnan(dataset.depth(COUNT)).all()  # a tripod's
     (tmp_path / "depth" / "1x").rename(tmp_path / "depth" / "none")
     assert open_dataset(tmp_path, FULL).depth is None
+
+
+def test_masks_say_what_the_phone_saw_of_a_held_out_picture(tmp_path: Path) -> None:
+    write_iphone(tmp_path)
+    (tmp_path / "covisible/2x/val/2_00009.png").unlink()
+    dataset = open_dataset(tmp_path, FULL)
+    assert dataset.covisible is not None and dataset.moving is None
+    for index in dataset.indices("test"):
+        shot, found = dataset.shots[index], dataset.covisible(index)
+        if (shot.camera_name, shot.frame) == ("camera2", 9):
+            assert found is None
+        else:
+            np.testing.assert_array_equal(found, covisible(shot.frame).repeat(2, 0).repeat(2, 1))
+    assert all(dataset.covisible(index) is None for index in dataset.indices("train"))
+    half = open_dataset(tmp_path, DataOptions(megapixels=40 * 30 / 1e6))
+    assert half.covisible is not None
+    np.testing.assert_array_equal(half.covisible(COUNT + 1), covisible(3))
+    (tmp_path / "covisible").rename(tmp_path / "hidden")
+    assert open_dataset(tmp_path, FULL).covisible is None
+
+
+def test_the_mask_of_the_pictures_size_is_taken(tmp_path: Path) -> None:
+    write_iphone(tmp_path)
+    (tmp_path / "covisible/1x/val").mkdir(parents=True)
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(tmp_path / "covisible/1x/val/1_00003.png")
+    whole, half = (open_dataset(tmp_path, DataOptions(megapixels=m / 1e6)) for m in (WIDTH * HEIGHT, 40 * 30))
+    assert whole.covisible is not None and half.covisible is not None
+    assert not whole.covisible(COUNT + 1).any() and whole.covisible(COUNT).any()  # type: ignore[union-attr]
+    assert half.covisible(COUNT + 1).any()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("damage", [replaced, resized], ids=["not a picture", "another shape"])
+def test_a_broken_mask_is_named_when_it_is_read(tmp_path: Path, damage: Callable[..., Damage]) -> None:
+    name = "covisible/2x/val/1_00003.png"
+    (damage(name, b"x") if damage is replaced else damage(name, 20, 60))(write_iphone(tmp_path))
+    dataset = open_dataset(tmp_path, FULL)
+    assert dataset.covisible is not None and dataset.covisible(COUNT) is not None
+    with pytest.raises(InputError) as caught:
+        dataset.covisible(COUNT + 1)
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path / name}: ") and said.count("; ") == 1 and "\n" not in said
 
 
 def test_it_is_recognised(tmp_path: Path) -> None:

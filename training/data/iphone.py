@@ -1,14 +1,12 @@
 """DyCheck's iPhone clips (Gao et al. 2022): as Nerfies', with a hand-held camera 0 to learn from and cameras on tripods
 to measure, in ``splits/train.json`` and ``splits/val.json``; depth along the axis from the phone's LiDAR in
-``depth/<N>x/*.npy``, zero where none is known; and ``fps`` in ``extra.json``.
-
-The masks in ``covisible`` say which pixels of a held-out picture the moving camera saw at some time; scores here are of
-whole pictures, and so lower than those that the paper prints with masks.
+``depth/<N>x/*.npy``, zero where none is known; ``fps`` in ``extra.json``; and in ``covisible/<N>x/val/*.png`` masks
+of the held-out pictures, white where the hand-held camera saw the same at some time: the paper's scores are of these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -20,6 +18,7 @@ from renderer.files.arrays import read_array
 from training.data import poses
 from training.data.dataset import Dataset, Split
 from training.data.layouts import DataOptions, Layout, Recognised
+from training.data.masks import MaskFile, MaskFolder
 from training.data.nerfies import (
     FACTOR,
     Item,
@@ -51,9 +50,10 @@ def open_iphone(folder: Path, options: DataOptions) -> Dataset:
     fps = number(stated, "fps", extra) if isinstance(stated, dict) else None
     if fps is not None and not fps > 0:
         raise InputError(f"{extra}: fps is {fps:g}; correct it")
+    splits, covisible = _splits(folder, items), _covisible(folder)
     factors = factors_in(folder / "depth")
     if not factors:
-        return nerfies_clip(folder, items, _splits(folder, items), options, fps or FPS)
+        return nerfies_clip(folder, items, splits, options, fps or FPS, covisible=covisible)
     scale = read_scene(folder).scale
 
     def depth(picture: PosedPicture, width: int, height: int) -> NDArray[np.float32]:
@@ -62,7 +62,20 @@ def open_iphone(folder: Path, options: DataOptions) -> Dataset:
         path = folder / "depth" / f"{factor}x" / f"{picture.path.stem}.npy"
         return _depth(path, picture, scale, width, height)
 
-    return nerfies_clip(folder, items, _splits(folder, items), options, fps or FPS, depth)
+    return nerfies_clip(folder, items, splits, options, fps or FPS, depth, covisible)
+
+
+def _covisible(folder: Path) -> Callable[[PosedPicture], MaskFile | None]:
+    """A picture to its mask: that of the pictures' size where there is one, else the largest."""
+    places = {f: folder / "covisible" / f"{f}x" / "val" for f in factors_in(folder / "covisible")}
+    masks = {factor: MaskFolder(place) for factor, place in places.items()}
+
+    def find(picture: PosedPicture) -> MaskFile | None:
+        own = FACTOR.fullmatch(picture.path.parent.name)
+        order = sorted(masks, key=lambda factor: (own is None or factor != int(own[1]), factor))
+        return next((found for factor in order if (found := masks[factor].of(picture.path))), None)
+
+    return find
 
 
 def _depth(path: Path, picture: PosedPicture, scale: float, width: int, height: int) -> NDArray[np.float32]:

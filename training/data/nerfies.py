@@ -27,6 +27,7 @@ from training.data.images import fitted_size
 from training.data.layouts import DataOptions, Layout, Recognised
 from training.data.lens import Lens, straightening
 from training.data.looks import at_once, counted, moving, names_in
+from training.data.masks import MaskFile
 from training.data.posed_pictures import Known, PosedPicture, colored, posed_clip, read_opaque
 from training.data.rig import picture_size
 from training.data.transforms import number
@@ -89,9 +90,10 @@ def nerfies_clip(
     options: DataOptions,
     fps: float,
     depth: Callable[[PosedPicture, int, int], NDArray[np.float32]] | None = None,
+    covisible: Callable[[PosedPicture], MaskFile | None] = lambda picture: None,
 ) -> Dataset:
-    """The clip of a list of pictures and what each is for. ``depth``: as :class:`training.data.posed_pictures.Known`
-    has it."""
+    """The clip of a list of pictures and what each is for. ``depth``, ``covisible``: as
+    :class:`training.data.posed_pictures.Known` has them."""
     scene = read_scene(folder)
     shrunk = shrunk_folder(folder, items, options)
     rig = len({item.camera for item in items}) > 1
@@ -108,7 +110,7 @@ def nerfies_clip(
             PosedPicture(picture, camera, partial(read_opaque, picture, None, straight), item.instant, name, split)
         )
     points = _points(folder / "points.npy", scene, pictures)
-    known = Known(True, fps, (scene.near, scene.far), points, depth)
+    known = Known(True, fps, (scene.near, scene.far), points, depth, covisible)
     return posed_clip(folder, pictures, known, options)
 
 

@@ -19,6 +19,7 @@ from training.data.dataset import Dataset, PointCloud, Shot, Split
 from training.data.images import FileFrames, Image, fitted_size
 from training.data.layouts import DataOptions
 from training.data.lens import Straightening
+from training.data.masks import MaskFile, mask_reader
 from training.data.rig import depths_of, middle_camera
 
 FPS = 30.0
@@ -53,13 +54,15 @@ class PosedPicture:
 class Known:
     """What a layout says of a clip beside its pictures. ``splits``: whether those of the pictures are meant. ``fps``:
     instants per second. ``bounds``: near and far, scene units, None to find them. ``depth``: of a picture, at the size
-    of the camera (width, height), (H, W) along +z with NaN where none is known, scene units."""
+    of the camera (width, height), (H, W) along +z with NaN where none is known, scene units. ``covisible``: of a
+    picture, the mask of what those that are learned from show as well."""
 
     splits: bool = False
     fps: float = FPS
     bounds: tuple[float, float] | None = None
     points: PointCloud | None = None
     depth: Callable[[PosedPicture, int, int], NDArray[np.float32]] | None = None
+    covisible: Callable[[PosedPicture], MaskFile | None] = lambda picture: None
 
 
 def posed_clip(folder: Path, pictures: Sequence[PosedPicture], known: Known, options: DataOptions) -> Dataset:
@@ -99,6 +102,7 @@ def posed_clip(folder: Path, pictures: Sequence[PosedPicture], known: Known, opt
         up=poses.mean_up([s.camera for s in final]),
         points=known.points,
         depth=None if depth is None else lambda i: depth(used[i], final[i].camera.width, final[i].camera.height),
+        covisible=mask_reader([known.covisible(picture) for picture in used], final, options.cache_bytes),
     )
 
 
