@@ -303,9 +303,12 @@ def score_table(report: dict[str, object]) -> str:
     assert isinstance(mean, dict) and isinstance(inputs, dict)
     rows = [("held-out views", mean)] if report["mean_of"] == "test" else []
     rows.append(("input views", inputs))
-    names = list(inputs) or list(mean)
-    lines = [" " * 16 + "".join(f"{name.upper():>12}" for name in names)]
-    lines += [f"{label:<16}" + "".join(f"{row[name]:12.4f}" for name in names) for label, row in rows]
+    names = list(dict.fromkeys([*inputs, *mean]))
+    columns = {name: max(12, len(name) + 2) for name in names}
+    lines = [" " * 16 + "".join(f"{name.upper():>{width}}" for name, width in columns.items())]
+    for label, row in rows:
+        cells = (f"{row[name]:{width}.4f}" if name in row else " " * width for name, width in columns.items())
+        lines.append(f"{label:<16}{''.join(cells).rstrip()}")
     return "\n".join(lines)
 
 

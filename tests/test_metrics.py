@@ -135,3 +135,122 @@ def test_networks_that_are_asked_for_are_loaded_or_refused(monkeypatch: pytest.M
     for network, model in (("alex", "alexnet"), ("vgg", "vgg16")):
         with pytest.raises(InputError, match=model):
             Perceptual.load(network=network)  # type: ignore[arg-type]
+
+
+# --------------------------------------------------------------------------------------------- in a mask
+
+
+def test_psnr_of_a_mask_is_of_its_pixels() -> None:
+    image, target = torch.zeros(4, 6, 3), torch.full((4, 6, 3), 0.5)
+    mask = torch.zeros(4, 6, dtype=torch.bool)
+    mask[1, 2:5] = True
+    target[mask] = 0.1
+    target[1, 2] = torch.tensor([0.1, 0.1, 0.4])
+    assert metrics.psnr(image, target, mask) == pytest.approx(-10 * np.log10((8 * 0.01 + 0.16) / 9))
+    assert metrics.psnr(image, target) == pytest.approx(-10 * np.log10((8 * 0.01 + 0.16 + 63 * 0.25) / 72))
+    assert metrics.psnr(image, image, mask) == pytest.approx(100)
+
+
+def test_without_a_pixel_nothing_is_compared() -> None:
+    a, b = pictures()
+    nothing = torch.zeros(a.shape[:2], dtype=torch.bool)
+    for compare in (metrics.psnr, metrics.ssim_within, metrics.partial_ssim):
+        assert np.isnan(compare(a, b, nothing))
+    assert np.isnan(metrics.partial_ssim(a[:10], b[:10], ~nothing[:10])), "no whole window"
+
+
+def test_ssim_within_a_mask_is_the_mean_of_the_map_there() -> None:
+    a, b = pictures(24, 40)
+    b[:, 20:] = a[:, 20:]
+    mask = torch.zeros(24, 40, dtype=torch.bool)
+    mask[3:9, 26:33] = True
+    assert metrics.ssim_within(a, b, mask) == pytest.approx(1)
+    left = torch.zeros_like(mask)
+    left[3:9, 2:9] = True
+    assert metrics.ssim_within(a, b, left) < 0.9
+    half = torch.zeros_like(mask)
+    half[:, :20] = True
+    parts = metrics.ssim_within(a, b, half) + metrics.ssim_within(a, b, ~half)
+    assert parts / 2 == pytest.approx(float(ssim_reference(a, b)))
+
+
+def similarity(mx: float, my: float, vx: float, vy: float, cov: float) -> float:
+    return (2 * mx * my + 1e-4) * (2 * cov + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
+
+
+@pytest.mark.parametrize("column", [0, 5])
+def test_partial_ssim_of_one_window_is_that_by_hand(column: int) -> None:
+    """Of one column of 11 the window's weight counts 11 times; a variance below zero is none."""
+    a, b = 0.5, 0.8
+    image, target = torch.full((11, 11, 3), a), torch.full((11, 11, 3), b)
+    mask = torch.zeros(11, 11, dtype=torch.bool)
+    mask[4, column] = True
+    image[~mask], target[~mask] = 7.0, -3.0
+    weight = 11 * float(np.exp(-0.5 * ((column - 5) / 1.5) ** 2) / np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2).sum())
+    weight *= 11 * float(np.exp(-0.5 * (1 / 1.5) ** 2) / np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2).sum())
+    mx, my = weight * a, weight * b
+    vx, vy = max(0.0, weight * a * a - mx * mx), max(0.0, weight * b * b - my * my)
+    cov = weight * a * b - mx * my
+    cov = np.sign(cov) * min(abs(cov), np.sqrt(vx * vy))
+    assert (vx > 0) == (column == 0), "both cases are met"
+    assert metrics.partial_ssim(image, target, mask) == pytest.approx(similarity(mx, my, vx, vy, cov), rel=1e-6)
+
+
+def partial_by_definition(x: np.ndarray, y: np.ndarray, mask: np.ndarray) -> float:
+    """DyCheck's, window by window: every row of a window first, then what the rows have found."""
+    w = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    w /= w.sum()
+
+    def line(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, bool]:
+        count = known.sum()
+        return (np.einsum("k,kc->c", w * known, values) * 11 / count if count else np.zeros(3)), bool(count)
+
+    def mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+        rows = [line(v, k) for v, k in zip(values, known, strict=True)]
+        return line(np.stack([r[0] for r in rows]), np.array([r[1] for r in rows]))[0]
+
+    found = []
+    for i in range(x.shape[0] - 10):
+        for j in range(x.shape[1] - 10):
+            p, q, m = (t[i : i + 11, j : j + 11] for t in (x, y, mask))
+            mx, my = mean(p, m), mean(q, m)
+            vx, vy = np.maximum(mean(p * p, m) - mx * mx, 0), np.maximum(mean(q * q, m) - my * my, 0)
+            cov = mean(p * q, m) - mx * my
+            cov = np.sign(cov) * np.minimum(np.sqrt(vx * vy), np.abs(cov))
+            found.append([similarity(*values) for values in zip(mx, my, vx, vy, cov, strict=True)])
+    return float(np.mean(found))
+
+
+def test_partial_ssim_is_that_of_the_definition() -> None:
+    a, b = pictures(19, 26)
+    b = 0.7 * a + 0.3 * b
+    rng = np.random.default_rng(2)
+    blob = np.zeros((19, 26), bool)
+    blob[:5, :7] = rng.uniform(size=(5, 7)) > 0.4
+    for mask in (blob, rng.uniform(size=(19, 26)) > 0.5, np.ones((19, 26), bool)):
+        expected = partial_by_definition(a.numpy(), b.numpy(), mask)
+        assert metrics.partial_ssim(a, b, torch.from_numpy(mask)) == pytest.approx(expected, abs=1e-9)
+        assert metrics.partial_ssim(a.float(), b.float(), torch.from_numpy(mask)) == pytest.approx(expected, abs=1e-4)
+    assert 0.7 < metrics.partial_ssim(a, b, torch.from_numpy(blob)) < 1, "far windows count as 1"
+    outside = b.clone()
+    outside[~torch.from_numpy(blob)] = 0.123
+    inside = metrics.partial_ssim(a, b, torch.from_numpy(blob))
+    assert metrics.partial_ssim(a, outside, torch.from_numpy(blob)) == pytest.approx(inside, abs=1e-12)
+
+
+def test_lpips_in_a_mask_is_of_its_pixels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from torchvision.models import alexnet
+
+    torch.manual_seed(0)
+    torch.save(alexnet(weights=None).state_dict(), tmp_path / "alexnet.pth")
+    distance = Perceptual.load(tmp_path / "alexnet.pth", "alex")
+    a, b = (t.float() for t in pictures(96, 128))
+    b[:, :40] = a[:, :40]
+    left = torch.zeros(96, 128, dtype=torch.bool)
+    left[:, :4] = True
+    right, everywhere = left.flip(1), torch.ones_like(left)
+    assert distance.within(a, b, left) < 0.2 * distance.within(a, b, right)
+    assert distance.within(a, a, right) == pytest.approx(0, abs=1e-6)
+    assert distance.within(a, b, everywhere) == pytest.approx(distance(a, b), rel=0.2)
+    assert np.isnan(distance.within(a, b, ~everywhere))
+    assert np.isnan(Perceptual.load(network="stand-in").within(a, b, right)), "it has no map"

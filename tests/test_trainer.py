@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from app.cli import score_table
 from renderer.errors import InputError
+from renderer.scene import render
+from renderer.view import View
 from tests.tiny import tiny_dataset
 from training import run as run_module
 from training.config import DensifyConfig, SceneConfig, TrainConfig, resolved
@@ -120,6 +123,40 @@ def test_the_held_out_camera_is_measured_and_the_input_beside_it(tiny: None, tmp
     mean = report["mean"]
     assert isinstance(mean, dict)
     assert mean["psnr"] == pytest.approx(np.mean([v["psnr"] for v in views if v["split"] == "test"]))
+
+
+def test_masks_are_scored_where_a_shot_has_one(tiny: None, tmp_path: Path) -> None:
+    run = Run.create("tiny", CONFIG, tmp_path / "run")
+    clip, scene = run.dataset, run.trainer.scene
+    held, (first, *_) = clip.indices("test"), clip.indices("train")
+    shape = clip.shots[0].camera.height, clip.shots[0].camera.width
+    seen, moves, nothing = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, bool)
+    seen[:, :20], moves[5:15, 8:30] = True, True
+    masked = replace(
+        clip,
+        covisible=lambda i: {held[0]: seen, held[1]: ~seen, held[2]: nothing}.get(i),
+        moving=lambda i: {held[0]: moves, first: moves}.get(i),
+    )
+    report = evaluation_report(scene, masked, Perceptual.load(network="stand-in"), train_limit=2)
+    views, mean, train = report["views"], report["mean"], report["train"]
+    assert isinstance(views, list) and isinstance(mean, dict) and isinstance(train, dict)
+    covered, dynamic = {"mpsnr", "mssim"}, {"dynamic_psnr", "dynamic_ssim"}  # the stand-in has no map of distances
+    whole = set(views[3])
+    assert [set(v) - whole for v in views] == [covered | dynamic, covered, set(), set(), dynamic, set()]
+    image, target = render(scene, View(clip.shots[held[0]].camera, clip.shots[held[0]].time)), clip.read(held[0])
+    squares = (np.clip(image.color, 0, 1).astype(float) - target / 255) ** 2
+    assert views[0]["mpsnr"] == pytest.approx(-10 * np.log10(squares[seen].mean()), abs=1e-4)
+    assert views[0]["dynamic_psnr"] == pytest.approx(-10 * np.log10(squares[moves].mean()), abs=1e-4)
+    assert mean["mpsnr"] == pytest.approx((views[0]["mpsnr"] + views[1]["mpsnr"]) / 2)
+    assert mean["dynamic_psnr"] == views[0]["dynamic_psnr"] and train["dynamic_psnr"] == views[4]["dynamic_psnr"]
+    plain = evaluation_report(scene, clip, Perceptual.load(network="stand-in"), train_limit=2)
+    assert plain["mean"] == {name: value for name, value in mean.items() if name in whole}
+    head, *rows = score_table(report).splitlines()
+    ends = {name: head.index(name) + len(name) for name in head.split()}
+    assert ends.keys() == {"PSNR", "SSIM", "PERCEPTUAL", "MPSNR", "MSSIM", "DYNAMIC_PSNR", "DYNAMIC_SSIM"}
+    assert rows[0][: ends["MPSNR"]].endswith(f" {mean['mpsnr']:.4f}")
+    assert rows[1][: ends["DYNAMIC_PSNR"]].endswith(f" {train['dynamic_psnr']:.4f}")
+    assert rows[1][ends["DYNAMIC_SSIM"] :].split() == [] and "nan" not in rows[1]
 
 
 def test_spread_takes_both_ends() -> None:

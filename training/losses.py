@@ -45,6 +45,11 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
 
 def ssim_reference(image: Tensor, target: Tensor) -> Tensor:
     """The same by convolutions, for any dtype and device."""
+    return ssim_map(image, target).mean()
+
+
+def ssim_map(image: Tensor, target: Tensor) -> Tensor:
+    """(3, H, W) structural similarity around each pixel of two pictures (H, W, 3)."""
     w = torch.from_numpy(window()).to(image)
     kernel = torch.outer(w, w)[None, None]
 
@@ -55,7 +60,7 @@ def ssim_reference(image: Tensor, target: Tensor) -> Tensor:
     mx, my = blur(x), blur(y)
     var_x, var_y, cov = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
     c1, c2 = 0.01**2, 0.03**2
-    return ((2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (var_x + var_y + c2))).mean()
+    return (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (var_x + var_y + c2))
 
 
 def window() -> np.ndarray:

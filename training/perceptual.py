@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from copy import copy
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,14 +30,28 @@ class Perceptual:
     """
 
     def __init__(
-        self, key: str, name: str, distance: Callable[[Tensor, Tensor], Tensor], device: torch.device = CPU
+        self,
+        key: str,
+        name: str,
+        distance: Callable[[Tensor, Tensor], Tensor],
+        device: torch.device = CPU,
+        spatial: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
-        self.key, self.name, self._distance, self._device = key, name, distance, device
+        self.key, self.name, self._distance, self._device, self._spatial = key, name, distance, device, spatial
 
     def __call__(self, image: Tensor, target: Tensor) -> float:
         """The distance as a number."""
         with torch.no_grad():
             return float(self._distance(*(x.to(self._device, torch.float32) for x in (image, target))))
+
+    def within(self, image: Tensor, target: Tensor, mask: Tensor) -> float:
+        """The mean over the pixels of a mask (H, W) of LPIPS' map of distances; NaN where the mask is empty, and for
+        the stand-in, which has no map."""
+        if self._spatial is None:
+            return math.nan
+        with torch.no_grad():
+            distances = self._spatial(*(x.to(self._device, torch.float32) for x in (image, target)))
+            return float(distances[mask.to(self._device)].mean())
 
     def loss(self, image: Tensor, target: Tensor) -> Tensor:
         """The distance, differentiable in the first picture."""
@@ -124,8 +141,11 @@ def _lpips(path: Path, network: str, device: torch.device) -> Perceptual:
             own[place].load_state_dict(layer.state_dict())
     distance.eval().requires_grad_(False).to(device)
 
-    def measure(image: Tensor, target: Tensor) -> Tensor:
-        x, y = (2 * t.permute(2, 0, 1)[None] - 1 for t in (image, target))
-        return distance(x, y).squeeze()
+    mapped = copy(distance)  # with the same weights
+    mapped.spatial = True
 
-    return Perceptual("lpips", f"LPIPS ({name})", measure, device)
+    def measure(image: Tensor, target: Tensor, network: Any = distance) -> Tensor:
+        x, y = (2 * t.permute(2, 0, 1)[None] - 1 for t in (image, target))
+        return network(x, y).squeeze()
+
+    return Perceptual("lpips", f"LPIPS ({name})", measure, device, partial(measure, network=mapped))
