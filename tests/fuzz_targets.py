@@ -50,6 +50,7 @@ from training.data.colmap_model import pose_count, read_model
 from training.data.generated_loading import open_generated
 from training.data.images import VideoFrames, fitted_size, read_image, video_info
 from training.data.loading import DataOptions, open_dataset
+from training.data.masks import MaskFile
 from training.data.recognise import recognise
 from training.priors.depth_files import fitted, read_values
 from training.priors.flow_files import read_flow, resized
@@ -171,6 +172,9 @@ def opened(folder: Path) -> object:
     dataset = open_dataset(folder, FULL)
     if dataset.depth is not None:
         dataset.depth(0)
+    for masks in (dataset.moving, dataset.covisible):
+        for index in range(len(dataset.shots) if masks is not None else 0):
+            masks(index)
     return dataset.read(0)
 
 
@@ -212,6 +216,8 @@ CLIPS = (
     Target("nerfstudio", nerfstudio.write_nerfstudio, opened),
     Target("neural3dvideo", neural3dvideo.write_frames, opened),
     Target("nsff", nsff.write_clip, opened),
+    Target("nsff masks", nsff.write_clip, opened, ("motion_masks/00001.png", "mv_masks/00001/cam01.png")),
+    Target("iphone masks", iphone.write_iphone, opened, ("covisible/2x/val/1_00003.png",)),
     Target("panoptic", panoptic.write_clip, opened),
     Target("sparsecam4d scene", sparsecam4d.write_packaged, opened),
     Target("technicolor", technicolor.write_rig, opened),
@@ -227,6 +233,7 @@ CLIPS = (
 PICTURE_FILES = ("a.png", "a.jpg", "a.bmp", "a.tif", "a.webp")
 DEPTH_FILES = ("a.npy", "a.npz", "a.png", "a.pfm")
 FLOW_FILES = ("a.npy", "a.npz", "a.flo")
+MASK_FILES = ("a.png", "a.jpg.png", "b.png")
 VIDEO_FILES = ("a.mp4", "a.mkv")
 
 
@@ -234,6 +241,13 @@ def write_picture_files(folder: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
     for name in PICTURE_FILES:
         Image.fromarray(picture).save(folder / name)
+
+
+def write_masks(folder: Path) -> None:
+    mask = np.zeros((24, 32), np.uint8)
+    mask[6:12, 8:20] = 255
+    for name in MASK_FILES:
+        Image.fromarray(mask).save(folder / name)
 
 
 def write_depths(folder: Path) -> None:
@@ -272,6 +286,7 @@ def write_video_files(folder: Path) -> None:
 
 FILES = (
     Target("pictures", write_picture_files, partial(each, read_image, PICTURE_FILES), PICTURE_FILES),
+    Target("masks", write_masks, partial(each, lambda p: MaskFile(p).read(40, 30), MASK_FILES), MASK_FILES),
     Target(
         "depths", write_depths,
         partial(each, lambda p: fitted(read_values(p), 40, 30), DEPTH_FILES), DEPTH_FILES,
