@@ -28,7 +28,6 @@ from app.painter import Painter
 from app.prepare import Prepare
 from app.protocol import ExportProgress
 from app.ray_plots import plot_rays
-from app.scene_files import SceneRun, is_scene, open_subject
 from app.session import home_camera
 from app.subjects import ray_report, subject_of
 from app.tours import PRESETS as TOURS
@@ -144,7 +143,7 @@ class Render:
 
     def __call__(self) -> None:
         shade = shade_of(self.mode, self.pose)
-        run = SceneRun(open_subject(self.run)) if is_scene(self.run) else open_run(self.run)
+        run = open_run(self.run)
         views, fps = self.views(run.dataset)
         plan = VideoExport(self.out, views, fps, self.quality, shade)
         open_writer(self.out, fps)

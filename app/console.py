@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from app.scene_files import SceneRun, is_scene, open_subject
 from renderer.camera import Camera
 from renderer.errors import InputError
 from training.checkpoint import is_run
@@ -25,11 +26,15 @@ def say(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
-def open_run(folder: Path) -> Run:
-    """A run with at least one checkpoint."""
+def open_run(path: Path) -> Run:
+    """A run with at least one checkpoint; a scene file, or a checkpoint by itself, as one."""
+    device = pick_device("auto")
+    if is_scene(path):
+        return SceneRun(open_subject(path), device)
+    folder = path
     if not is_run(folder):
         raise InputError(f"{folder}: not the folder of a run; train one with dynview train DATA --out {folder}")
-    run = Run.open(folder, report=say, device=pick_device("auto"))
+    run = Run.open(folder, report=say, device=device)
     if run.trainer.done == 0:
         raise InputError(
             f"{folder}: no checkpoint in this run yet; go on with dynview train DATA --out {folder} --resume"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 from tqdm import tqdm
@@ -22,16 +22,16 @@ KINDS: dict[str, Literal["ply", "splat", "splatv"]] = {".ply": "ply", ".splat": 
 
 @dataclass(frozen=True)
 class Export:
-    """Write a run's Gaussians or its cameras for other programs, and read every file back to see that it holds what was
-    written.
+    """Write the Gaussians of a run or a scene file, or a run's cameras, for other programs, and read every file back to
+    see that it holds what was written.
 
     One instant as .ply of 3D Gaussian Splatting or .splat; with --frames a numbered sequence of them; the whole clip as
     .splatv for web viewers of moving scenes, or with --native as one .ply in the layout of the 4DGS code. With
     --cameras the cameras where they are now, learned ones too.
     """
 
-    run: tyro.conf.Positional[Path]
-    """Folder of the run."""
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN|FILE")]
+    """Folder of the run or of a checkpoint of it; or a scene file: .ply of 3DGS or 4DGS, .splat, .splatv, .spz."""
     out: Path
     """The file, ending in .ply, .splat or .splatv; of a sequence the file whose name is numbered, frame.ply:
     frame0001.ply. Of --cameras colmap a folder, of --cameras transforms a file ending in .json."""

@@ -42,8 +42,8 @@ class Inspect:
     --matrix or --rows the distortion field, while the run still has it.
     """
 
-    run: tyro.conf.Positional[Path]
-    """Folder of the run."""
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN|FILE")]
+    """Folder of the run or of a checkpoint of it, or a scene file, whose cameras are 0, 1 (straight ahead) and 2."""
     camera: str | None = None
     """Name of a camera of the clip, or its number; for the distortion that of --pose by default."""
     time: float = 0.5

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from app import cli
 from app import protocol as p
 from app.engine import Engine
 from app.exports.plans import GaussianExport, VideoExport
 from app.scene_files import SceneRun, moves, open_subject
+from renderer.errors import InputError
 from renderer.files.ply import write_native_ply, write_still_ply
 from renderer.files.read_scene import open_scene
 from renderer.files.still import still_at
@@ -166,3 +168,15 @@ def test_an_exported_scene_in_a_run_is_itself_and_not_the_run(tmp_path: Path) ->
     alone = tmp_path / "alone"
     checkpoint.rename(alone)
     assert recognise(alone).kind == recognise(alone / "state.json").kind == "scene"
+
+
+def test_the_commands_take_it_as_they_take_a_run(tmp_path: Path) -> None:
+    path, out = native_file(tmp_path), tmp_path / "out"
+    cli.parse(["export", str(path), "--out", str(out / "a.splat"), "--time", "0.4"])()
+    home = open_subject(path).home.resized(*SMALL)
+    converted = render(open_scene(out / "a.splat"), View(home, 0.0)).color
+    assert np.abs(converted - render(moving_scene(), View(home, 0.4)).color).max() < 0.03  # of bytes
+    cli.parse(["inspect", str(path), "--camera", "1", "--pixel", "480,270", "--csv", str(out / "ray.csv")])()
+    assert (out / "ray.csv").read_text().count("\n") > 3
+    with pytest.raises(InputError, match="without its clip"):
+        cli.parse(["evaluate", str(path)])()
