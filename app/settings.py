@@ -17,6 +17,8 @@ from typing import Any, Literal
 
 import platformdirs
 
+from training.data.layouts import is_demo
+
 Theme = Literal["dark", "light"]
 Loop = Literal["once", "loop", "ping-pong"]
 THEMES: tuple[Theme, ...] = ("dark", "light")
@@ -107,7 +109,7 @@ def save_settings(settings: Settings) -> str | None:
 def with_recent(settings: Settings, source: str | Path) -> Settings:
     """The settings with a scene at the head of the recent ones, once."""
     text = str(source)
-    name = text if text.partition(":")[0] == "demo" else str(Path(text).expanduser().resolve())
+    name = text if is_demo(text) else str(Path(text).expanduser().resolve())
     return replace(settings, recent=(name, *(other for other in settings.recent if other != name))[:RECENT])
 
 

@@ -18,7 +18,7 @@ from training.evaluation import evaluation_report, spread
 from training.gaussian_trainer import GaussianTrainer
 from training.initialise import farthest_points, initial_gaussians, neighbour_spacing, scene_extent
 from training.perceptual import Perceptual
-from training.run import Run
+from training.run import Run, described
 
 CONFIG = TrainConfig(
     steps=40,
@@ -198,3 +198,15 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
     for name in ("cuda", "tpu"):
         with pytest.raises(InputError, match="--device"):
             pick_device(name)
+
+
+def test_a_run_of_the_demo_is_of_the_demo_whatever_its_folder_is_called(
+    tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
+    Run.create("demo", CONFIG, Path("demo")).begin()
+    assert described(Path("demo"))[0] == "demo"
+    (tmp_path / "clip").mkdir()
+    Run.create("clip", CONFIG, Path("run")).begin()
+    assert described(Path("run"))[0] == str(tmp_path / "clip")

@@ -14,6 +14,7 @@ from renderer.errors import InputError
 from training.config import TrainConfig
 from training.data.dataset import Dataset
 from training.data.images import as_target
+from training.data.layouts import is_demo
 from training.ddr_config import DepthConfig
 from training.priors.colmap_points import points_beside
 from training.priors.depth_targets import DepthTargets, Network, Source, depth_targets
@@ -101,7 +102,7 @@ def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[Source | None,
         return ("files" if folder is not None else None), folder
     if config.source != "auto":
         return config.source, folder
-    if dataset.depth is not None and not config.folder and not str(dataset.source).startswith("demo"):
+    if dataset.depth is not None and not config.folder and not is_demo(dataset.source):
         return "truth", None  # it was measured while the clip was filmed
     if folder is not None:
         return "files", folder

@@ -31,6 +31,7 @@ from training.checkpoint import (
 from training.config import PRESETS, TrainConfig, changes, check_values, flattened, resolved, with_changes
 from training.data.dataset import Dataset
 from training.data.generated_sources import with_generated
+from training.data.layouts import is_demo
 from training.data.loading import open_dataset
 from training.device import OUT_OF_MEMORY, DeviceName, shortage
 from training.facts import StepReport
@@ -117,10 +118,9 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise InputError(f"{self.folder}: cannot be written ({problem.strerror}); choose another --out") from None
-        path = Path(self.source)
         description = {
             "format": FORMAT,
-            "source": str(path.resolve()) if path.exists() else self.source,
+            "source": self.source if is_demo(self.source) else str(Path(self.source).resolve()),
             "method": self.config.method,
             "changes": changes(self.config),
             "dataset": {

@@ -36,6 +36,11 @@ IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".webm"}
 
 
+def is_demo(source: str | Path) -> bool:
+    """Whether a source is the procedural scene, whatever folders there are."""
+    return str(source).partition(":")[0] == "demo"
+
+
 @dataclass(frozen=True)
 class DataOptions:
     """How a clip is read."""

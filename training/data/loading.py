@@ -6,7 +6,7 @@ from pathlib import Path
 
 from renderer.errors import InputError
 from training.data.dataset import Dataset
-from training.data.layouts import DataOptions, Report, layout_of
+from training.data.layouts import DataOptions, Report, is_demo, layout_of
 from training.data.recognise import not_understood
 
 __all__ = ["DataOptions", "Report", "check_options", "open_dataset"]
@@ -18,7 +18,7 @@ def open_dataset(source: str | Path, options: DataOptions, report: Report = lamb
     Raises InputError, one sentence, for a folder that is not understood or is damaged.
     """
     check_options(options)
-    if str(source).split(":")[0] == "demo":
+    if is_demo(source):
         return _demo(str(source), options, report)
     folder = Path(source)
     if not folder.exists():

@@ -17,7 +17,7 @@ from renderer.files.packed_ply import PACKED
 from renderer.files.ply_elements import LONGEST_HEADER
 from renderer.files.read_scene import SUFFIXES, UNREAD
 from training.checkpoint import FORMAT, STEP_NAME, checkpoint_folders, is_checkpoint, is_run, read_json
-from training.data.layouts import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Layout, Recognised, layout_of, layouts
+from training.data.layouts import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Layout, Recognised, is_demo, layout_of, layouts
 from training.data.looks import counted, names_in, pictures_in
 
 INSIDE = {"images", "checkpoints", "generated", "preprocess"}
@@ -36,7 +36,7 @@ MOST_LISTED = 200
 
 def recognise(path: str | Path) -> Recognised:
     """What a folder or file is; never raises. A file, or a folder such as ``images``, stands for what it belongs to."""
-    if str(path).partition(":")[0] == "demo":
+    if is_demo(path):
         return _demo(str(path))
     given = Path(os.path.expanduser(path)).absolute()
     try:
@@ -113,7 +113,7 @@ def _run(folder: Path) -> Recognised:
     at = f"at step {saved[-1]:,}" if saved else "without a checkpoint"
     missing = [] if saved else ["Nothing was saved of it: training begins at its first step."]
     what = f"a run of {method} {at}, trained on {name}"
-    there = source.partition(":")[0] == "demo" or Path(source).exists()
+    there = is_demo(source) or Path(source).exists()
     if not there:
         missing.append(f"Its clip, {source}, is not there any more; put it back.")
         if saved:

@@ -16,7 +16,7 @@ from app.gui.widgets.updates import set_text
 from app.preparing import Preparing, scene_beside
 from training.clip_targets import DEPTH_FOLDERS
 from training.config import PRESETS
-from training.data.layouts import Recognised
+from training.data.layouts import Recognised, is_demo
 from training.data.recognise import recognise
 from training.depth_term import without_depth
 
@@ -248,7 +248,7 @@ class OpeningCard:
         if self._preparing is not None:
             return
         self.hide()
-        place = Path(self._path).expanduser() if self._path and not self._path.startswith("demo") else Path.cwd()
+        place = Path(self._path).expanduser() if self._path and not is_demo(self._path) else Path.cwd()
         self.desk.dialogs.ask_folder("Open the folder of a clip or a run", place, lambda path: self.offer(str(path)))
 
     def hide(self) -> None:

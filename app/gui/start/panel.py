@@ -16,7 +16,7 @@ from app.gui.panel import Panel
 from app.gui.start.opening import OpeningCard, OpeningNote, source_of
 from app.settings import with_recent, without_recent
 from renderer.files.read_scene import SUFFIXES
-from training.data.layouts import Recognised
+from training.data.layouts import Recognised, is_demo
 from training.data.recognise import VIDEO_SUFFIXES, recognise
 
 DEMOS = (
@@ -218,7 +218,7 @@ class StartPanel(Panel):
     @property
     def _beginning(self) -> Path:
         """Where to begin to look for something to open."""
-        recent = [name for name in self.desk.settings.recent if not name.startswith("demo")]
+        recent = [name for name in self.desk.settings.recent if not is_demo(name)]
         return Path(recent[0]).parent if recent else Path.cwd()
 
     # --------------------------------------------------------------------------------------- what happens
