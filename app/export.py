@@ -10,7 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from app.console import JsonFile, open_run, say
-from app.exports.cameras import check_cameras, first_cameras, write_cameras
+from app.exports.cameras import check_cameras, check_stood, first_cameras, write_cameras
 from app.exports.gaussians import check_gaussians, write_gaussians
 from app.exports.plans import CameraExport, GaussianExport
 from renderer.errors import InputError
@@ -73,6 +73,7 @@ class Export:
             raise InputError("--cameras: are written without Gaussians; leave --native and --frames out")
         check_cameras(job)
         run = open_run(self.run)
+        check_stood(run)
         clip = run.trainer.clip()
         pieces = write_cameras(clip, run.trainer.scene, job, self.pictures)
         total = 1 + len(clip.shots) * self.pictures

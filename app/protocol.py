@@ -194,7 +194,8 @@ class Opened:
     mostly is. ``virtual_cameras``: of the generated views that are learned from.
     ``has_distortion``: whether a field bends the scene for them, so that views may ask for "distortion/HEAD".
     ``checkpoints``: steps of those on disk. ``has_clip``: whether its pictures are there, which training, errors and
-    the clip's own pictures need."""
+    the clip's own pictures need. ``has_cameras``: whether cameras stood where the shots' do; else they are places to
+    look from."""
 
     name: str
     source: str
@@ -215,6 +216,7 @@ class Opened:
     virtual_cameras: tuple[Camera, ...] = field(default=(), repr=False)
     has_distortion: bool = False
     has_clip: bool = True
+    has_cameras: bool = True
 
 
 @dataclass(frozen=True)

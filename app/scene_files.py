@@ -117,6 +117,7 @@ class SceneRun(Run):
         trainer = FinishedScene(subject.dataset, subject.scene, subject.step, torch.device(device))
         folder = _folder_beside(subject.path)
         super().__init__(folder, str(subject.path), trainer.config, subject.dataset, trainer, device)
+        self.has_cameras = subject.stated
 
     def begin(self) -> None:
         """InputError: there is nothing to learn from."""

@@ -448,6 +448,7 @@ def opened_event(run: Run) -> p.Opened:
         virtual_cameras=tuple(generated.cameras) if generated else (),
         has_distortion=trainer.generated is not None and trainer.generated.field is not None,
         has_clip=run.has_clip,
+        has_cameras=run.has_cameras,
     )
 
 

@@ -74,6 +74,7 @@ def test_it_is_looked_at_and_nothing_is_written(
     listener = look(path)
     event = opened(listener)
     assert not event.has_clip and event.frame_count == frames and event.source == str(path)
+    assert event.fps == 30 and not event.has_cameras
     assert event.step == (7 if write is gone_run else 0)
     assert event.checkpoints == ((7,) if write is gone_run else ())
     view = View(event.home.resized(*SMALL), 0.4)
@@ -178,5 +179,9 @@ def test_the_commands_take_it_as_they_take_a_run(tmp_path: Path) -> None:
     assert np.abs(converted - render(moving_scene(), View(home, 0.4)).color).max() < 0.03  # of bytes
     cli.parse(["inspect", str(path), "--camera", "1", "--pixel", "480,270", "--csv", str(out / "ray.csv")])()
     assert (out / "ray.csv").read_text().count("\n") > 3
+    for kind, name in (("colmap", "model"), ("transforms", "transforms.json")):
+        with pytest.raises(InputError, match="says nothing of cameras"):
+            cli.parse(["export", str(path), "--cameras", kind, "--out", str(out / name)])()
+        assert not (out / name).exists()
     with pytest.raises(InputError, match="without its clip"):
         cli.parse(["evaluate", str(path)])()

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from app.gui.start.panel import shortened
-from renderer.files.ply import write_native_ply
+from renderer.files.ply import write_native_ply, write_still_ply
+from renderer.files.still import still_at
 from tests.gui_driver import App, Display, missing_tools
 from tests.test_loading import write_llff
 from tests.tiny import random_gaussians
@@ -211,9 +212,13 @@ def test_looking_for_cameras_can_be_cancelled_and_says_why_it_fails(start: Calla
     assert state["start"]["card"] and state["start"]["recognised"] == "a video without a calibration"
 
 
-def test_a_scene_file_is_looked_at(start: Callable[..., App], tmp_path: Path, display: Display) -> None:
-    path = tmp_path / "a garden.ply"
-    write_native_ply(path, replace(random_gaussians(150, seed=4), sh_level=0))
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_scene_file_is_looked_at(start: Callable[..., App], tmp_path: Path, display: Display, moves: bool) -> None:
+    path, scene = tmp_path / "a garden.ply", replace(random_gaussians(150, seed=4), sh_level=0)
+    if moves:
+        write_native_ply(path, scene)
+    else:
+        write_still_ply(path, still_at(scene, 0.4))
     app = start()
     drop(display.name, "dynview", [path], app.frames)
     said = app.until(lambda s: s["start"]["recognised"] and s["start"]["card"])["start"]
@@ -233,7 +238,12 @@ def test_a_scene_file_is_looked_at(start: Callable[..., App], tmp_path: Path, di
     assert "nothing to learn from" in app.ask("value", tag="train_no_clip")
     assert not app.ask("shown", tag="train_sections")
     app.key("Right")
-    app.until(lambda s: s["time"] > 0)
+    app.until(lambda s: s["time"] > 0 or not moves)
+    app.tab("Rays")
+    app.click("picture")
+    app.until(lambda s: s["events"].get("PickedThroughTime"))
+    app.frames(10)
+    assert not app.state()["complaints"]
     app.key("t")
     state = app.until(lambda s: s["complaints"])
     assert "is a scene without its clip and cannot be trained" in state["complaints"][-1]

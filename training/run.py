@@ -61,6 +61,8 @@ class Run:
 
     has_clip = True
     """Whether the pictures are there that the scene is learned from."""
+    has_cameras = True
+    """Whether cameras stood where those of the data set do."""
 
     def __init__(
         self, folder: Path, source: str, config: TrainConfig, dataset: Dataset, trainer: Trainer, device: DeviceName

@@ -21,6 +21,7 @@ from renderer.gaussians import Gaussians
 from renderer.harmonics import SH_C0
 from renderer.scene import Scene
 from training.data.dataset import Dataset
+from training.run import Run
 
 MOST_POINTS = 50_000
 """Points that go with the cameras."""
@@ -66,6 +67,12 @@ def check_cameras(job: CameraExport) -> None:
         raise InputError(f"{job.path}: is to be a .json file; end its name in .json, such as transforms.json")
     if job.kind == "colmap" and job.path.is_file():
         raise InputError(f"{job.path}: is a file, where a folder is to be made; choose another name")
+
+
+def check_stood(run: Run) -> None:
+    """InputError for a scene file that says nothing of cameras."""
+    if not run.has_cameras:
+        raise InputError(f"{run.source}: says nothing of cameras; cameras are exported of a run, or of a .splatv")
 
 
 def write_cameras(

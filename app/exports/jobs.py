@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import protocol as p
-from app.exports.cameras import first_cameras, write_cameras
+from app.exports.cameras import check_stood, first_cameras, write_cameras
 from app.exports.gaussians import check_gaussians, write_gaussians
 from app.exports.plans import CameraExport, GaussianExport, Shade, VideoExport
 from app.exports.video import open_writer
@@ -42,6 +42,7 @@ def exported(run: Run, painter: Painter, plan: VideoExport | GaussianExport | Ca
                 for done, total, _ in write_gaussians(gaussians.cloned(), plan, cameras):
                     yield p.ExportProgress(done, total, plan.path, finished=done == total)
             case CameraExport():
+                check_stood(run)
                 for done, total, _ in write_cameras(run.trainer.clip(), run.trainer.scene, plan, plan.pictures):
                     yield p.ExportProgress(done, total, plan.path, finished=done == total)
     except Exception:

@@ -38,7 +38,7 @@ def scenery(stage: Stage) -> Lines | None:
 def _of_clip(stage: Stage, o: p.Opened) -> list[Lines]:
     parts = []
     size = typical_depth(o) * FRUSTUM_SHARE
-    if stage.cameras_shown:
+    if stage.cameras_shown and o.has_cameras:
         shots = distinct_shots(o)
         for split, color in (("train", TRAIN), ("test", HELD_OUT)):
             cameras = [shot.camera for shot in shots if shot.split == split]

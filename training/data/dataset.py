@@ -81,8 +81,8 @@ class Dataset:
 
     @property
     def fps(self) -> float:
-        """Instants per second."""
-        return (self.frame_count - 1) / self.duration if self.duration > 0 else 30.0
+        """Instants per second; 30 where there is one instant only."""
+        return (self.frame_count - 1) / self.duration if self.duration > 0 and self.frame_count > 1 else 30.0
 
     @property
     def camera_names(self) -> list[str]:

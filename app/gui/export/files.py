@@ -130,6 +130,9 @@ class CameraSection:
         """Another scene: its own names."""
         run = event.run.absolute()
         self._names = {"colmap": str(run / "colmap"), "transforms": str(run / "nerfstudio" / "transforms.json")}
+        dpg.configure_item("cameras_pictures", show=event.has_clip)
+        if not event.has_clip:
+            dpg.set_value("cameras_pictures", False)
         self._chosen = ""
 
     def refresh(self) -> None:

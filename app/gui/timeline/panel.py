@@ -109,7 +109,7 @@ class Timeline(Panel):
         match event:
             case p.Opened():
                 self._clock.open(event.frame_count, event.fps)
-                self._show(frames_of(event.shots, event.frame_count))
+                self._show(frames_of(event.shots if event.has_clip else (), event.frame_count))
                 self.desk.send(p.WatchFrames())
             case p.FrameEnergies() if self._frames is not None:
                 self._show(replace(self._frames, energies=event.values))

@@ -37,6 +37,11 @@ class Frames:
     step: int = 0
 
     @property
+    def pictured(self) -> bool:
+        """Whether there are pictures that can be measured."""
+        return bool((self.learned | self.held_out).any())
+
+    @property
     def worst(self) -> int | None:
         """The frame with the largest error; None before any was measured."""
         return None if np.isnan(self.errors).all() else int(np.nanargmax(self.errors))
@@ -155,7 +160,7 @@ class FrameStrip:
     def _draw_bars(self) -> None:
         frames = self._frames
         groups = grouped(frames.energies, MOST_BARS) if frames else []
-        waiting = frames is not None and not groups and frames.worst is None
+        waiting = frames is not None and frames.pictured and not groups and frames.worst is None
         if len(groups) != len(self._bars) or not groups:
             dpg.delete_item("strip_bars", children_only=True)
             self._bars = [dpg.draw_rectangle((0, 0), (0, 0), color=(0, 0, 0, 0), fill=self._faded("grey", 120),
