@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -10,8 +13,11 @@ import pytest
 
 from renderer.errors import InputError
 from tests.film import HEIGHT, LOSSLESS, WIDTH, ffmpeg, film, numbered, numbers, write_sound
+from training.prepare import decode
 from training.prepare.decode import Instants, StoppedError, decoded, even_size, write_clip, write_pictures
-from training.prepare.sources import Source, camera_names, find_sources, open_sources
+from training.prepare.planning import PrepareOptions, check, planned, repeats
+from training.prepare.sources import Source, camera_names, find_sources, identity, open_sources
+from training.prepare.synchronise import find_offsets
 
 PATCHES = [(200, 60, 40), (30, 90, 220), (20, 180, 60), (0, 0, 0), (255, 255, 255), (128, 128, 128)]
 
@@ -166,7 +172,30 @@ def test_stopping_leaves_nothing_half_written(tmp_path: Path, as_video: bool) ->
             write_clip(iter(numbered(9)), tmp_path / "a.mp4", (WIDTH, HEIGHT), 30, 9, print, lambda: next(asked))
         else:
             write_pictures(iter(numbered(9)), tmp_path / "images", 9, "a", print, lambda: next(asked))
-    assert [p.name for p in tmp_path.iterdir()] in ([], ["a.png"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("frames", [3, 200])
+def test_a_disk_that_is_full_is_named_and_nothing_stays(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], frames: int
+) -> None:
+    """It is noticed when the encoder ends, or while it is still given frames."""
+    (tmp_path / "a.partial.mp4").symlink_to("/dev/full")
+    noise = np.random.default_rng(0).integers(0, 256, (frames, HEIGHT, WIDTH, 3), np.uint8)
+    with pytest.raises(InputError, match="No space left on device") as problem:
+        write_clip(iter(noise), tmp_path / "a.mp4", (WIDTH, HEIGHT), 30, frames, print, lambda: False)
+    assert str(problem.value).startswith(f"{tmp_path / 'a.mp4'}: cannot be written (")
+    assert len(str(problem.value)) < len(str(tmp_path)) + 150 and "\n" not in str(problem.value)
+    assert not list(tmp_path.iterdir()) and capfd.readouterr().err == ""
+
+
+def test_a_video_with_too_few_frames_is_no_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of an encoder that says nothing of its failure."""
+    real = decode.ffmpeg
+    monkeypatch.setattr(decode, "ffmpeg", lambda arguments: real([*arguments[:-1], "-frames:v", "6", arguments[-1]]))
+    with pytest.raises(InputError, match=r"a.mp4: cannot be written \(not all frames were taken\)"):
+        write_clip(iter(numbered(9)), tmp_path / "a.mp4", (WIDTH, HEIGHT), 30, 9, print, lambda: False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_end_is_named_with_its_time(tmp_path: Path) -> None:
@@ -174,8 +203,49 @@ def test_a_damaged_end_is_named_with_its_time(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     source = opened(path)
     path.write_bytes(data[: len(data) * 2 // 3])
-    with pytest.raises(InputError, match=r"a.mp4: cannot be decoded from \d.\d\d s on; give --end \d.\d"):
+    with pytest.raises(InputError, match=r"a.mp4: cannot be decoded from \d.\d\d s on; give --end \d.\d") as problem:
         frames_of(source, 0, 30, 60)
+    end = float(str(problem.value).rpartition(" ")[2])
+    with pytest.raises(InputError) as problem:
+        list(decoded(source, source.size, Instants(0, 30, 60), 2.5))
+    assert float(str(problem.value).rpartition(" ")[2]) == pytest.approx(2.5 + end)
+    count = planned([source], [0.0], PrepareOptions(end=end)).count
+    assert len(frames_of(source, 0, 30, count)) == count >= 20
+
+
+def test_the_advised_end_leaves_two_frames_at_least(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = opened(film(tmp_path / "a.mp4", numbered(60)))
+    monkeypatch.setattr(decode, "raw_frames", lambda *_: iter(numbered(3)))
+    with pytest.raises(InputError) as problem:
+        frames_of(source, 1.01, 30, 20)
+    end = float(str(problem.value).rpartition(" ")[2])
+    options = PrepareOptions(start=1.01, end=end)
+    check(options, 1)
+    assert planned([source], [0.0], options).count == 2
+
+
+def test_a_video_without_a_frame_is_named_with_ffmpegs_reason(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", numbered(60))
+    source = opened(path)
+    data = bytearray(path.read_bytes())
+    begin = data.index(b"mdat") + 4
+    data[begin : begin + 4000] = b"\xff" * 4000
+    path.write_bytes(data[: begin + 4000] + data[data.index(b"moov") - 4 :])
+    for offset in (0.0, None):
+        with pytest.raises(InputError, match=r"a.mp4: cannot be decoded \([^@]+\); give another copy of it"):
+            list(decoded(source, source.size, Instants(0, 30, 60), offset))
+
+
+def test_a_name_with_a_colon_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    film(tmp_path / "plain.mp4", numbered(12))
+    os.rename("plain.mp4", "cam1:front.mp4")
+    source = opened(Path("cam1:front.mp4"))
+    assert numbers(frames_of(source, 0, 30, 12)) == list(range(12))
+    write_clip(iter(numbered(4)), Path("q:1/b:c.mp4"), (WIDTH, HEIGHT), 30, 4, print, lambda: False)
+    assert len(opened(Path("q:1/b:c.mp4")).times) == 4
+    with pytest.raises(InputError, match="neither sound nor motion"):  # but both were read
+        find_offsets(open_sources([Path("cam1:front.mp4"), Path("q:1/b:c.mp4")]), print)
 
 
 def test_sources_are_found_or_said_to_be_missing(tmp_path: Path) -> None:
@@ -184,6 +254,9 @@ def test_sources_are_found_or_said_to_be_missing(tmp_path: Path) -> None:
         for k, image in enumerate(numbered(2)):
             cv2.imwrite(str(tmp_path / name / f"{k}.png"), image)
     assert find_sources([tmp_path]) == [tmp_path / "left", tmp_path / "right"]
+    (tmp_path / "take.1").mkdir()
+    assert camera_names([tmp_path / "take.1", Path("take.2.mp4")]) == ["take.1", "take.2"]
+    (tmp_path / "take.1").rmdir()
     assert camera_names([Path("x/a b.mp4"), Path("y/A-b.mov"), Path("z/..mp4")]) == ["a-b", "A-b-2", "camera"]
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "empty").mkdir()
@@ -201,6 +274,36 @@ def test_sources_are_found_or_said_to_be_missing(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "left" / "1.png"), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(InputError, match=r"1.png: is 8x8 while the others are 96x64"):
         frames_of(opened(tmp_path / "left"), 0, 30, 2)
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("2.png", "10.png", "1\N{SUPERSCRIPT TWO}3.png"):
+        cv2.imwrite(str(tmp_path / name), numbered(1)[0])
+    assert len(opened(tmp_path).times) == 3
+    (tmp_path / "4.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(InputError, match=r"4.png: cannot be read \(No such file or directory\); restore it"):
+        identity(tmp_path)
+
+    def forbidden(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)  # root may read all
+    with pytest.raises(InputError, match=rf"{tmp_path.name}: cannot be read \(Permission denied\)"):
+        find_sources([tmp_path])
+
+
+def test_repeated_frames_are_counted_at_every_rate() -> None:
+    times = np.sort(np.random.default_rng(0).uniform(0, 10, 200))
+    source = Source(Path("a"), "a", "video", (96, 64), times)
+    for start, fps in ((0.0, 30), (2.5, 12.5), (-1.0, 100)):
+        wanted = start + np.arange(150) / fps
+        nearest = np.abs(times - wanted[:, None]).argmin(1)
+        assert repeats(source, Instants(start, fps, 150)) == (np.diff(nearest) == 0).sum()
+    tracemalloc.start()
+    many = Source(Path("a"), "a", "video", (96, 64), np.arange(20_000) / 30)
+    assert repeats(many, Instants(0, 30, 20_000)) == 0
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("kind", "first"), [("late.mkv", 0), ("cut.mp4", 15)])

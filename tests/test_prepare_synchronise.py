@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,8 @@ import pytest
 
 from renderer.errors import InputError
 from tests.film import film, write_sound
-from training.prepare.sources import open_sources
+from training.prepare import synchronise
+from training.prepare.sources import Source, open_sources
 from training.prepare.synchronise import LEAST_CONFIDENCE, find_offsets, offset_between
 
 SECONDS = 9.0
@@ -108,6 +110,21 @@ def test_clips_in_which_nothing_moves_are_refused(tmp_path: Path) -> None:
     paths = [film(tmp_path / f"{name}.mp4", np.zeros((60, 64, 96, 3), np.uint8)) for name in "ab"]
     with pytest.raises(InputError, match="neither sound nor motion"):
         find_offsets(open_sources(paths), lambda text: None)
+
+
+@pytest.mark.parametrize("frames", [0, 1])
+def test_a_clip_that_cannot_be_decoded_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: int
+) -> None:  # fmt: skip
+    sources = open_sources([film(tmp_path / f"{name}.mp4", seen(0, 2, 30, (96, 64), False)) for name in "ab"])
+
+    def small(source: Source, complaints: list[str]) -> Iterator[np.ndarray]:
+        complaints.append("Invalid data")
+        return iter(np.zeros((frames if source.name == "b" else 60, 64, 96), np.uint8))
+
+    monkeypatch.setattr(synchronise, "_small", small)
+    with pytest.raises(InputError, match=r"b.mp4: cannot be decoded \(Invalid data\); give another copy of it"):
+        find_offsets(sources, lambda text: None)
 
 
 def test_a_signal_that_repeats_tells_nothing() -> None:

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
 import cv2
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from renderer.errors import InputError
 from training.data.images import shrunk
 from training.data.layouts import Report
-from training.prepare.sources import Colours, Source, ffmpeg, read_frame
+from training.prepare.sources import Colours, Source, ffmpeg, frame_times, read_frame
 
 Image = NDArray[np.uint8]
 
@@ -38,6 +41,10 @@ LOSSLESS_ENOUGH = 6
 """Constant rate factor of the videos that are written: errors of about a level."""
 REPORT_EVERY = 5.0
 """Seconds between two words on how far it is."""
+SPEAKER = re.compile(r"^(\[[^]]* @ 0x[0-9a-f]+\] )+")
+"""Before a line of ffmpeg's: which part of it says so."""
+ENDED = ("Conversion failed", "Task finished", "Terminating thread", "Nothing was written")
+"""Lines with which ffmpeg ends after it said why."""
 
 
 class StoppedError(InputError):
@@ -65,8 +72,11 @@ def even_size(size: tuple[int, int], megapixels: float | None, longest: int | No
     return max(16, 2 * round(width * shrink / 2 - 0.01)), max(16, 2 * round(height * shrink / 2 - 0.01))
 
 
-def decoded(source: Source, size: tuple[int, int], instants: Instants) -> Iterator[Image]:
-    """The frames (H, W, 3) RGB at the instants, ``size`` (width, height); InputError when the clip ends too early."""
+def decoded(
+    source: Source, size: tuple[int, int], instants: Instants, offset: float | None = 0.0
+) -> Iterator[Image]:  # fmt: skip
+    """The frames (H, W, 3) RGB at the instants, ``size`` (width, height); InputError when the clip ends too early.
+    ``offset``: seconds that it began after the clip on whose clock --end is, None where that is of other clips."""
     if source.kind == "frames":
         for k in range(instants.count):
             index = int(np.abs(source.times - (instants.start + k / instants.fps)).argmin())
@@ -74,31 +84,55 @@ def decoded(source: Source, size: tuple[int, int], instants: Instants) -> Iterat
         return
     seek = max(0.0, instants.start - RUN_UP)
     command = ffmpeg(
-        ["-loglevel", "error", *(["-ss", f"{seek:.6f}"] if seek else []), "-i", str(source.path), "-map", "0:V:0",
-         "-vf", ",".join(_filters(source, size, instants, instants.start - seek)), "-frames:v", str(instants.count),
-         "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
+        ["-loglevel", "error", *(["-ss", f"{seek:.6f}"] if seek else []), "-i", str(source.path.absolute()),
+         "-map", "0:V:0", "-vf", ",".join(_filters(source, size, instants, instants.start - seek)),
+         "-frames:v", str(instants.count), "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
     )  # fmt: skip
-    found = 0
-    for image in raw_frames(command, (size[1], size[0], 3)):
+    found, complaints = 0, list[str]()
+    for image in raw_frames(command, (size[1], size[0], 3), complaints):
         found += 1
         yield image
-    if found < instants.count:
-        at = instants.start + found / instants.fps
-        raise InputError(f"{source.path}: cannot be decoded from {at:.2f} s on; give --end {max(0.0, at - 0.1):.1f}")
+    if found >= instants.count:
+        return
+    if found < 2 or offset is None:
+        raise undecodable(source, complaints)
+    at = instants.start + found / instants.fps
+    end = max(at - 0.1, instants.start + 2 / instants.fps) + offset
+    raise InputError(
+        f"{source.path}: cannot be decoded from {at:.2f} s on; give --end {math.floor(end * 1000) / 1000:g}"
+    )
 
 
-def raw_frames(command: list[str], shape: tuple[int, ...]) -> Iterator[Image]:
-    """Arrays of ``shape`` that a program writes, as long as they are whole. It ends when nobody asks for more."""
+def undecodable(source: Source, complaints: Sequence[str]) -> InputError:
+    """What to say of a video of which hardly a frame can be had. ``complaints``: of :func:`raw_frames`."""
+    why = f" ({complaints[-1]})" if complaints else ""
+    return InputError(f"{source.path}: cannot be decoded{why}; give another copy of it, or re-encode it")
+
+
+def raw_frames(command: list[str], shape: tuple[int, ...], complaints: list[str]) -> Iterator[Image]:
+    """Arrays of ``shape`` that a program writes, as long as they are whole. It ends when nobody asks for more; when the
+    program ends by itself, the last of what it complained of is added to ``complaints``."""
     count = math.prod(shape)
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-    ) as process:  # fmt: skip
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL) as process,
+    ):
         assert process.stdout is not None
         try:
             while len(data := process.stdout.read(count)) == count:
                 yield np.frombuffer(data, np.uint8).reshape(shape)
+            process.wait()
+            complaints += _last_words(errors)
         finally:
             process.kill()
+
+
+def _last_words(errors: IO[bytes]) -> list[str]:
+    """The last line that ffmpeg wrote, but for those that say only that it ended, and without which part of it speaks;
+    empty where it wrote none."""
+    errors.seek(0)
+    lines = [SPEAKER.sub("", line).strip(" .") for line in errors.read().decode(errors="replace").splitlines()]
+    return [line for line in lines if line and not line.startswith(ENDED)][-1:]
 
 
 def _filters(source: Source, size: tuple[int, int], instants: Instants, lead: float) -> list[str]:
@@ -159,30 +193,52 @@ def write_clip(
 ) -> tuple[Image, Image]:  # fmt: skip
     """Write a video of RGB values that can hardly be told from the frames, and the first frame beside it as a PNG;
     both appear when they are whole. Returns the first frame and the last. StoppedError, or InputError of the disk."""
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    picture = path.with_suffix(".png")
+    partial, picture = (path.with_name(f"{path.stem}.partial{suffix}") for suffix in (path.suffix, ".png"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writer = imageio_ffmpeg.write_frames(
-            str(partial), size, fps=fps, pix_fmt_in="rgb24", pix_fmt_out="rgb24", codec="libx264rgb", quality=None,
-            macro_block_size=1, output_params=["-crf", str(LOSSLESS_ENOUGH), "-preset", "veryfast"],
-        )  # fmt: skip
-        writer.send(None)
-        try:
+        with encoder(partial, size, fps, count) as write:
             for k, image in enumerate(watched(frames, count, path.stem, report, should_stop)):
                 if k == 0:
                     write_png(picture, image)
                     first = image
                 last = image
-                writer.send(np.ascontiguousarray(image))
-        finally:
-            writer.close()
+                write(image)
         os.replace(partial, path)
+        os.replace(picture, path.with_suffix(".png"))
         return first, last
     except OSError as problem:
         raise InputError(f"{path}: cannot be written ({problem.strerror or problem}); choose another --out") from None
     finally:
         partial.unlink(missing_ok=True)
+        picture.unlink(missing_ok=True)
+
+
+@contextmanager
+def encoder(path: Path, size: tuple[int, int], fps: float, count: int) -> Iterator[Callable[[Image], int]]:
+    """What takes the ``count`` frames (H, W, 3) RGB of a video, which is whole when the block ends; OSError, with
+    ffmpeg's reason, when it is not."""
+    command = ffmpeg(
+        ["-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r",
+         str(Fraction(fps).limit_denominator()), "-i", "pipe:0", "-c:v", "libx264rgb", "-pix_fmt", "rgb24",
+         "-crf", str(LOSSLESS_ENOUGH), "-preset", "veryfast", str(path.absolute())]
+    )  # fmt: skip
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors) as process,
+    ):
+        stdin = process.stdin
+        assert stdin is not None
+        try:
+            with suppress(BrokenPipeError):  # it gave up, and says why
+                yield lambda image: stdin.write(np.ascontiguousarray(image).data)
+                stdin.close()
+            process.wait()
+            if process.returncode or len(frame_times(path)) != count:
+                raise OSError(0, "".join(_last_words(errors)) or "not all frames were taken", str(path))
+        finally:
+            process.kill()
+            with suppress(BrokenPipeError):
+                stdin.close()
 
 
 def write_png(path: Path, image: NDArray[np.uint8]) -> None:

@@ -104,5 +104,5 @@ def planned(sources: Sequence[Source], offsets: Sequence[float], options: Prepar
 def repeats(source: Source, instants: Instants) -> int:
     """How many of the frames at the instants show the same one as the frame before."""
     wanted = instants.start + np.arange(instants.count) / instants.fps
-    nearest = np.abs(source.times - wanted[:, None]).argmin(1)
+    nearest = np.searchsorted((source.times[1:] + source.times[:-1]) / 2, wanted)
     return int((np.diff(nearest) == 0).sum())

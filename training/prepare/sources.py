@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -91,7 +92,8 @@ class Source:
 
 
 def ffmpeg(arguments: Sequence[str]) -> list[str]:
-    """A command of the ffmpeg that comes with imageio-ffmpeg (or is named by IMAGEIO_FFMPEG_EXE)."""
+    """A command of the ffmpeg that comes with imageio-ffmpeg (or is named by IMAGEIO_FFMPEG_EXE). Files have to be
+    absolute: of a name with a colon it takes what is before it for a protocol."""
     return [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", *arguments]
 
 
@@ -100,7 +102,8 @@ def find_sources(paths: Sequence[Path]) -> list[Path]:
     in it. InputError that says what is missing."""
     found: list[Path] = []
     for path in paths:
-        found += _meant(path.expanduser())
+        with readable(path):
+            found += _meant(path.expanduser())
     if not found:
         raise InputError("give a video, two or three synchronised videos, or folders of frames")
     if len(found) > MOST_SOURCES:
@@ -109,6 +112,17 @@ def find_sources(paths: Sequence[Path]) -> list[Path]:
     if twice is not None:
         raise InputError(f"{twice}: is given twice; give every camera's clip once")
     return found
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """InputError that names what the disk does not give, ``path`` where it does not say."""
+    try:
+        yield
+    except OSError as problem:
+        raise InputError(
+            f"{problem.filename or path}: cannot be read ({problem.strerror or problem}); restore it, or leave it out"
+        ) from None
 
 
 def open_sources(paths: Sequence[Path], frames_rate: float = FRAMES_RATE) -> list[Source]:
@@ -125,7 +139,10 @@ def camera_names(paths: Sequence[Path]) -> list[str]:
     names: list[str] = []
     for path in paths:
         resolved = path.resolve()
-        plain = resolved.parent.name if resolved.is_dir() and resolved.name == "images" else resolved.stem
+        if resolved.is_dir():
+            plain = resolved.parent.name if resolved.name == "images" else resolved.name
+        else:
+            plain = resolved.stem
         base = re.sub(r"[^\w.-]+", "-", plain).strip("-.") or "camera"
         name, k = base, 2
         while name.lower() in [n.lower() for n in names]:  # some disks do not tell A from a
@@ -135,12 +152,13 @@ def camera_names(paths: Sequence[Path]) -> list[str]:
 
 
 def identity(path: Path) -> list[object]:
-    """What changes when a file, or a picture in a folder, is replaced: names, sizes and times of writing."""
-    files = _pictures(path) if path.is_dir() else [path]
+    """What changes when a file, or a picture in a folder, is replaced: names, sizes and times of writing. InputError
+    that names what is not there."""
     found: list[object] = [str(path.resolve())]
-    for file in files:
-        stat = file.stat()
-        found.append([file.name, stat.st_size, stat.st_mtime_ns])
+    with readable(path):
+        for file in _pictures(path) if path.is_dir() else [path]:
+            stat = file.stat()
+            found.append([file.name, stat.st_size, stat.st_mtime_ns])
     return found
 
 
@@ -170,7 +188,7 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _by_number(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path.name)]
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def _frames(folder: Path, name: str, rate: float) -> Source:
@@ -182,7 +200,7 @@ def _frames(folder: Path, name: str, rate: float) -> Source:
 
 def _video(path: Path, name: str) -> Source:
     head = subprocess.run(
-        ffmpeg(["-i", str(path)]), capture_output=True, text=True, errors="replace", check=False
+        ffmpeg(["-i", str(path.absolute())]), capture_output=True, text=True, errors="replace", check=False
     ).stderr  # fmt: skip
     line = next((m for m in VIDEO_LINE.finditer(head) if "(attached pic)" not in m[1]), None)
     found = PIXEL_FORMAT.search(line[1]) if line else None
@@ -224,17 +242,25 @@ def _colours(pixel_format: str, tags: Sequence[str], stored: tuple[int, int]) ->
     )
 
 
-def _times(path: Path) -> NDArray[np.float64]:
-    """(F,) seconds from the file's beginning, read without decoding."""
+def frame_times(path: Path) -> NDArray[np.float64]:
+    """(F,) seconds, ascending, of a video's frames, read without decoding; none where they have no times."""
     done = subprocess.run(
-        ffmpeg(["-loglevel", "error", "-i", str(path), "-map", "0:V:0", "-c", "copy", "-f", "framecrc", "-"]),
+        ffmpeg(["-loglevel", "error", "-i", str(path.absolute()), "-map", "0:V:0", "-c", "copy",
+                "-f", "framecrc", "-"]),
         capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     base = re.search(r"^#tb 0: (\d+)/(\d+)", done.stdout, re.MULTILINE)
     stamps = [line.split(",")[2] for line in done.stdout.splitlines() if line.startswith("0,")]
-    if base is None or not stamps or not all(re.fullmatch(r"\s*-?\d+", s) for s in stamps):
+    if base is None or not all(re.fullmatch(r"\s*-?\d+", s) for s in stamps):
+        return np.zeros(0)
+    return np.unique(np.array(stamps, np.int64)).astype(np.float64) * int(base[1]) / int(base[2])
+
+
+def _times(path: Path) -> NDArray[np.float64]:
+    """(F,) seconds from the file's beginning."""
+    times = frame_times(path)
+    if not len(times):
         raise InputError(f"{path}: its frames have no times; re-encode it")
-    times: NDArray[np.float64] = np.unique(np.array(stamps, np.int64)).astype(np.float64) * int(base[1]) / int(base[2])
     times = times[times >= 0]  # what an edit list cuts off comes before the beginning
     if len(times) < 2:
         raise InputError(f"{path}: holds {len(times)} frame; give a video that moves")

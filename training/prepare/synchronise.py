@@ -20,7 +20,7 @@ from scipy.signal import correlate, stft
 
 from renderer.errors import InputError
 from training.data.layouts import Report
-from training.prepare.decode import StoppedError, raw_frames
+from training.prepare.decode import StoppedError, raw_frames, undecodable
 from training.prepare.sources import Source, ffmpeg, read_frame
 
 Array = NDArray[np.float64]
@@ -160,8 +160,8 @@ def _joined(signals: Sequence[Signal], by: Literal["sound", "motion"]) -> list[O
 def _onsets(source: Source) -> Signal:
     """How much louder each band of the sound becomes, summed over the bands."""
     done = subprocess.run(
-        ffmpeg(["-loglevel", "error", "-i", str(source.path), "-map", "0:a:0", "-af", "aresample=async=1:first_pts=0",
-                "-ac", "1", "-ar", str(SOUND_RATE), "-f", "f32le", "-"]),
+        ffmpeg(["-loglevel", "error", "-i", str(source.path.absolute()), "-map", "0:a:0", "-af",
+                "aresample=async=1:first_pts=0", "-ac", "1", "-ar", str(SOUND_RATE), "-f", "f32le", "-"]),
         capture_output=True, check=False,
     )  # fmt: skip
     samples = np.frombuffer(done.stdout[: len(done.stdout) // 4 * 4], np.float32)
@@ -177,17 +177,20 @@ def _onsets(source: Source) -> Signal:
 
 def _motion(source: Source) -> Signal:
     """The mean change from frame to frame, per second, between which it is interpolated."""
-    pictures = np.stack(list(_small(source))).astype(np.float32)
-    times = source.times[: len(pictures)]
-    pictures = pictures[: len(times)]
+    complaints: list[str] = []
+    small = list(_small(source, complaints))
+    if len(small) < 2:
+        raise undecodable(source, complaints)
+    times = source.times[: len(small)]
+    pictures = np.stack(small[: len(times)]).astype(np.float32)
     changes = np.abs(np.diff(pictures, axis=0)).mean((1, 2)) / np.diff(times)
     middles = (times[1:] + times[:-1]) / 2
     grid = np.arange(0, source.duration, 1 / MOTION_RATE)
     return _without_trend(np.interp(grid, middles, np.sqrt(changes)), MOTION_RATE), MOTION_RATE
 
 
-def _small(source: Source) -> Iterator[NDArray[np.uint8]]:
-    """Every frame as (H, W) grey, small."""
+def _small(source: Source, complaints: list[str]) -> Iterator[NDArray[np.uint8]]:
+    """Every frame as (H, W) grey, small; ``complaints`` as of :func:`raw_frames`."""
     width = MOTION_WIDTH
     height = max(8, round(width * source.size[1] / source.size[0]))
     if source.kind == "frames":
@@ -196,9 +199,10 @@ def _small(source: Source) -> Iterator[NDArray[np.uint8]]:
             yield cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[misc]
         return
     yield from raw_frames(
-        ffmpeg(["-loglevel", "error", "-i", str(source.path), "-map", "0:V:0", "-fps_mode", "passthrough", "-vf",
-                f"scale={width}:{height}:flags=area", "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]),
+        ffmpeg(["-loglevel", "error", "-i", str(source.path.absolute()), "-map", "0:V:0", "-fps_mode", "passthrough",
+                "-vf", f"scale={width}:{height}:flags=area", "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]),
         (height, width),
+        complaints,
     )  # fmt: skip
 
 
