@@ -24,10 +24,17 @@ Kind = Literal["said", "failure", "detail"]
 
 
 def scene_beside(sources: Sequence[Path]) -> Path:
-    """The folder that is made of what was filmed, beside it."""
+    """The folder that is made of what was filmed, beside it: the first of NAME-scene, NAME-scene-2, ... that holds
+    nothing else."""
+    from training.prepare.pipeline import is_free
+
     first = sources[0]
     name = first.stem if first.suffix.lower() in VIDEO_SUFFIXES else first.name
-    return first.parent / f"{name}-scene"
+    folder, k = first.parent / f"{name}-scene", 2
+    with suppress(InputError):  # what is wrong with the sources is said when they are prepared
+        while not is_free(folder, sources):
+            folder, k = first.parent / f"{name}-scene-{k}", k + 1
+    return folder
 
 
 class Preparing:
@@ -84,9 +91,14 @@ def _prepare(sources: list[Path], out: Path, lines: Any, stop: Any) -> None:
     from training.prepare.decode import StoppedError
     from training.prepare.pipeline import PrepareOptions, prepare
 
+    window = multiprocessing.parent_process()
+
+    def should_stop() -> bool:
+        return bool(stop.is_set()) or (window is not None and not window.is_alive())
+
     os.nice(LOWER)
     try:
-        prepare(sources, out, PrepareOptions(), report=lambda text: lines.put(("said", text)), should_stop=stop.is_set)
+        prepare(sources, out, PrepareOptions(), report=lambda text: lines.put(("said", text)), should_stop=should_stop)
     except StoppedError:
         lines.put(("failure", f"{out}: stopped; what is finished counts the next time"))
     except InputError as problem:

@@ -26,7 +26,7 @@ from training.prepare.decode import StoppedError, decoded, write_clip, write_pic
 from training.prepare.mapping import MappingFailed, MappingOptions, map_moving, map_static
 from training.prepare.mapping_types import VERSION as MAPPING_VERSION
 from training.prepare.planning import Cameras, Plan, PrepareOptions, check, planned, repeats
-from training.prepare.scene_folder import SceneFolder, key_of, lay_out_moving, lay_out_static, lay_out_unposed
+from training.prepare.scene_folder import SceneFolder, key_of, lay_out_moving, lay_out_static, lay_out_unposed, taken
 from training.prepare.sources import FRAMES_RATE, Source, find_sources, identity, open_sources
 from training.prepare.synchronise import Offset, find_offsets
 from training.priors.flow import cached_flow, dis_flow
@@ -76,32 +76,48 @@ def prepare(
     """
     paths = find_sources(given)
     check(options, len(paths))
-    folder = SceneFolder(out)
     between = [] if options.between is None else find_sources([options.between])
     if len(between) > 1:
         raise InputError(f"{options.between}: holds {len(between)} clips; give --between one of them")
-    wanted = {**asdict(options), "cameras": "", "between": [identity(path) for path in between]}
-    inputs = key_of([identity(path) for path in paths], wanted, VERSIONS)
-    if folder.finished and folder.record.get("inputs") == inputs and _serves(folder, options.cameras):
-        report(f"{out}: is prepared already from these sources with these options")
+    inputs = _inputs(paths, between, options)
+    with taken(out) as folder:
+        same = folder.record.get("inputs") == inputs
+        if folder.finished and same and _serves(folder, options.cameras):
+            report(f"{out}: is prepared already from these sources with these options")
+            return _prepared(folder)
+        if folder.finished and not overwrite and not (same and folder.record["cameras"] == "unknown"):
+            raise InputError(
+                f"{out}: is prepared already, with other sources or options; add --overwrite, or another --out"
+            )
+        sources = open_sources(paths, options.fps or FRAMES_RATE)
+        folder.write()
+        found = _offsets(folder, sources, options, report, should_stop)
+        plan = planned(sources, [o.seconds for o in found], options)
+        folder.described = {**_described(plan, found, report), "inputs": inputs}
+        if len(sources) == 1:
+            cameras, reason, error = _one_moving(folder, plan, options, report, should_stop)
+        else:
+            cameras, reason, error = _several_still(folder, plan, between, options, report, should_stop)
+        folder.record |= {"cameras": cameras, "reason": reason, "error": error, "finished": True}
+        folder.write()
         return _prepared(folder)
-    if folder.finished and folder.record["cameras"] != "unknown" and not overwrite:
-        raise InputError(
-            f"{out}: is prepared already, with other sources or options; add --overwrite, or another --out"
-        )
-    sources = open_sources(paths, options.fps or FRAMES_RATE)
-    folder.record["finished"] = False
-    folder.write()
-    found = _offsets(folder, sources, options, report, should_stop)
-    plan = planned(sources, [o.seconds for o in found], options)
-    _describe(folder, plan, found, report)
-    if len(sources) == 1:
-        cameras, reason, error = _one_moving(folder, plan, options, report, should_stop)
-    else:
-        cameras, reason, error = _several_still(folder, plan, between, options, report, should_stop)
-    folder.record |= {"cameras": cameras, "reason": reason, "error": error, "inputs": inputs, "finished": True}
-    folder.write()
-    return _prepared(folder)
+
+
+def is_free(out: Path, given: Sequence[Path]) -> bool:
+    """Whether :func:`prepare`, with no options, makes the scene ``out`` of what was filmed or has made it, and loses no
+    other one. InputError as of the sources."""
+    inputs = _inputs(find_sources(given), [], PrepareOptions())
+    try:
+        folder = SceneFolder(out)
+    except InputError:
+        return False
+    return not folder.finished or folder.record.get("inputs") == inputs
+
+
+def _inputs(paths: Sequence[Path], between: Sequence[Path], options: PrepareOptions) -> str:
+    """The key of all that a scene is made of, but for whether its cameras are looked for."""
+    wanted = {**asdict(options), "cameras": "", "between": [identity(path) for path in between]}
+    return key_of([identity(path) for path in paths], wanted, VERSIONS)
 
 
 def _serves(folder: SceneFolder, cameras: Cameras) -> bool:
@@ -136,8 +152,8 @@ def _offsets(
     return [Offset(**entry) for entry in result]
 
 
-def _describe(folder: SceneFolder, plan: Plan, offsets: Sequence[Offset], report: Report) -> None:
-    """Say and record what is made."""
+def _described(plan: Plan, offsets: Sequence[Offset], report: Report) -> dict[str, object]:
+    """Say what is made. Returns what the record says of it."""
     for source, offset in zip(plan.sources, offsets, strict=True):
         if offset.by in ("sound", "motion"):
             when = f"began {offset.seconds:+.3f} s after {plan.sources[0].name}"
@@ -147,7 +163,7 @@ def _describe(folder: SceneFolder, plan: Plan, offsets: Sequence[Offset], report
             report(f"{source.name}: {again} of {plan.count} frames repeat the one before, as the film has gaps there")
     if len(plan.sources) == 1 and plan.count > MANY:
         report(f"{plan.count} frames are many; --fps, --start and --end take fewer")
-    folder.record |= {
+    return {
         "sources": [
             {"path": str(s.path.resolve()), "name": s.name, "kind": s.kind, "size": list(s.size), "fps": s.rate,
              "variable_rate": s.uneven, "duration": s.duration, "offset": o.seconds, "offset_by": o.by,
@@ -160,7 +176,6 @@ def _describe(folder: SceneFolder, plan: Plan, offsets: Sequence[Offset], report
         "versions": {"dynview": _version("dynview"), "ffmpeg": imageio_ffmpeg.get_ffmpeg_version(),
                      "pycolmap": _version("pycolmap")},
     }  # fmt: skip
-    folder.write()
 
 
 def shift(first: NDArray[np.uint8], last: NDArray[np.uint8]) -> float:
@@ -219,9 +234,10 @@ def _several_still(
         result = folder.found(step, key) if path.is_file() and path.with_suffix(".png").is_file() else None
         if result is None:
             report(f"Decoding {source.name}: {plan.count} frames of {size[0]}x{size[1]}")
-            first, last = write_clip(
-                decoded(source, size, instants), path, size, plan.fps, plan.count, report, should_stop
-            )  # fmt: skip
+            folder.forget(step)
+            offset = plan.instants[plan.sources[0].name].start - instants.start
+            frames = decoded(source, size, instants, offset)
+            first, last = write_clip(frames, path, size, plan.fps, plan.count, report, should_stop)
             result = folder.keep(step, key, {"moved": shift(first, last)})
         if result["moved"] > STILL:
             moved.append(source.name)
@@ -261,7 +277,9 @@ def _pictures_of(
     pictures = folder.kept / step
     if folder.found(step, key) is None or not pictures.is_dir():
         report(f"Decoding {source.name}: {plan.count} frames of {size[0]}x{size[1]}")
-        write_pictures(decoded(source, size, instants), pictures, instants.count, source.name, report, should_stop)
+        folder.forget(step)
+        frames = decoded(source, size, instants, None if step == "between" else 0.0)
+        write_pictures(frames, pictures, instants.count, source.name, report, should_stop)
         folder.keep(step, key, instants.count)
     return pictures, key
 
@@ -284,6 +302,7 @@ def _masks(
     key, masks = key_of(VERSIONS["masks"], frames_key, MASK_MEGAPIXELS), folder.kept / "masks"
     if folder.found("masks", key) is None or not masks.is_dir():
         report(f"Looking for what moves in {len(pictures)} pictures")
+        folder.forget("masks")
         write_pictures(_still_pixels(frames, pictures), masks, len(pictures), "Masks", report, should_stop)
         folder.keep("masks", key, len(pictures))
     found = [masks / picture.name for picture in pictures]

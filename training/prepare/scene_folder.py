@@ -9,12 +9,13 @@ SCENE/NAME.mp4        several cameras that stand still: a synchronised video eac
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from training.prepare.mapping_types import MappedCameras
 RECORD = "prepare.json"
 KEPT = ".prepare"
 FORMAT = 1
+FINISHED = {"cameras", "reason", "error", "frames", "fps"}
+"""What the record of a finished scene says."""
 
 
 def key_of(*values: object) -> str:
@@ -43,17 +46,32 @@ def recorded_rate(folder: Path, otherwise: float) -> float:
         return otherwise
 
 
+def recorded_inputs(folder: Path) -> str:
+    """The key of what a prepared clip was made of; empty where a folder was not prepared."""
+    try:
+        return str(json.loads((folder / RECORD).read_text())["inputs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 class SceneFolder:
-    """A scene folder that is being prepared, and its record, which is written after every step."""
+    """A scene folder that is being prepared, and its record, which is written after every step.
+
+    ``described``: what the record is to say of the clip once that is there.
+    """
 
     def __init__(self, path: Path) -> None:
         """Look what is there; InputError when the folder holds something else."""
         self.path = path
         self.record: dict[str, Any] = {"format": FORMAT, "finished": False, "steps": {}, "written": []}
-        if (path / RECORD).is_file():
-            self.record = self._read()
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise InputError(f"{path}: exists and was not made by dynview prepare; choose another --out")
+        self.described: dict[str, Any] = {}
+        try:
+            if (path / RECORD).is_file():
+                self.record = self._read()
+            elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise InputError(f"{path}: exists and was not made by dynview prepare; choose another --out")
+        except OSError as problem:
+            raise InputError(f"{path}: cannot be read ({problem.strerror or problem}); choose another --out") from None
 
     @property
     def kept(self) -> Path:
@@ -76,6 +94,11 @@ class SceneFolder:
         self.write()
         return result
 
+    def forget(self, step: str) -> None:
+        """Remember nothing of a step any more: what it made is about to change."""
+        if self.record["steps"].pop(step, None) is not None:
+            self.write()
+
     def write(self) -> None:
         """Write the record, and make the folder where it is not there."""
         try:
@@ -97,7 +120,8 @@ class SceneFolder:
             self.write()
             for name in self.record["written"]:
                 _remove(self.path / name)
-            self.record["written"] = names  # before they move: an interrupted move leaves nothing that nobody knows
+            # before they move: an interrupted move leaves nothing that nobody knows
+            self.record |= {**self.described, "written": names}
             self.write()
             for name in names:
                 _remove(self.path / name)
@@ -117,14 +141,44 @@ class SceneFolder:
                 isinstance(n, str) and Path(n).name == n and n not in ("", ".", "..") for n in record["written"]
             ):
                 raise ValueError("a name that is not one")
+            missing = FINISHED - record.keys() if record["finished"] else ()
+            if missing or not all({"key", "result"} <= step.keys() for step in record["steps"].values()):
+                raise ValueError("incomplete")
             return dict(record)
-        except (ValueError, KeyError, TypeError) as problem:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
             raise InputError(
                 f"{path}: not understood ({problem}); delete this folder or choose another --out"
             ) from None
 
     def _not_written(self, problem: OSError) -> InputError:
         return InputError(f"{self.path}: cannot be written ({problem.strerror or problem}); choose another --out")
+
+
+@contextmanager
+def taken(path: Path) -> Iterator[SceneFolder]:
+    """The scene folder at ``path``, which no other process may have until the block ends. What was made for that stays
+    only where something is in it. InputError as of :class:`SceneFolder`, and while another process has it."""
+    before = SceneFolder(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as problem:
+        raise before._not_written(problem) from None
+    try:
+        with suppress(OSError):  # of disks that know no locks
+            _lock(descriptor, path)
+        yield SceneFolder(path)  # read again, as somebody may have finished it since
+    finally:
+        os.close(descriptor)  # which ends the lock, as the end of the process does
+        with suppress(OSError):
+            path.rmdir()
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(f"{path}: is being prepared by somebody else; wait for it, or choose another --out") from None
 
 
 def _remove(path: Path) -> None:
