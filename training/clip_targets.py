@@ -89,13 +89,24 @@ class ClipTargets:
         return self._moving[index]
 
 
+def knows_nothing_of_depth(dataset: Dataset, config: DepthConfig) -> bool:
+    """Whether the source auto finds none: no files lie beside a clip of unknown poses, of which depths cannot be
+    triangulated."""
+    if config.source != "auto" or dataset.posed or dataset.depth is not None or dataset.points is not None:
+        return False
+    return _depth_folder(dataset, config) is None and points_beside(dataset) is None
+
+
+def _depth_folder(dataset: Dataset, config: DepthConfig) -> Path | None:
+    """Where files of depths lie: as asked for, else beside the clip."""
+    if config.folder:
+        return Path(config.folder)
+    return next((dataset.source / name for name in DEPTH_FOLDERS if (dataset.source / name).is_dir()), None)
+
+
 def chosen_source(dataset: Dataset, config: DepthConfig) -> tuple[Source | None, Path | None]:
     """Where depths come from, None where nowhere is allowed, and the folder of the files; InputError for "none"."""
-    folder = (
-        Path(config.folder)
-        if config.folder
-        else next((dataset.source / name for name in DEPTH_FOLDERS if (dataset.source / name).is_dir()), None)
-    )
+    folder = _depth_folder(dataset, config)
     if config.source == "none":
         raise InputError("--depth.source none: the method needs depths; give another source, or set its weights to 0")
     if config.source == "found":

@@ -28,15 +28,18 @@ from training.checkpoint import (
     save_checkpoint,
     write_json,
 )
+from training.clip_targets import knows_nothing_of_depth
 from training.config import PRESETS, TrainConfig, changes, check_values, flattened, resolved, with_changes
 from training.data.dataset import Dataset
 from training.data.generated_sources import with_generated
 from training.data.layouts import is_demo
 from training.data.loading import open_dataset
+from training.depth_term import depth_wanted, without_depth
 from training.device import OUT_OF_MEMORY, DeviceName, shortage
 from training.facts import StepReport
 from training.live import differing, option
 from training.perceptual import fetch_command
+from training.prepare.scene_folder import recorded_inputs
 from training.trainer import Trainer
 from training.trainers import make_trainer
 
@@ -81,7 +84,8 @@ class Run:
         report: Report = silent,
         device: DeviceName = "cpu",
     ) -> Run:
-        """Prepare a run on the clip at ``source``; :meth:`begin` writes the first file.
+        """Prepare a run on the clip at ``source``; :meth:`begin` writes the first file. Of a clip whose depths nobody
+        can know, none are asked for.
 
         InputError when the clip cannot be opened, or when ``folder`` holds a run already (unless ``overwrite``) or
         other files.
@@ -93,6 +97,12 @@ class Run:
         check_values(config)
         config = resolved(config, device)
         dataset = _open(source, config, report)
+        if depth_wanted(config) and knows_nothing_of_depth(dataset, config.depth):
+            report(
+                f"{source}: no depth is known, and without poses none can be found: training goes without; a depth "
+                "network's files in disp/, or --depth.source model, would help"
+            )
+            config = without_depth(config)
         report("Making the first scene")
         return Run(folder, source, config, dataset, _trainer(dataset, config, None, report, device), device)
 
@@ -123,6 +133,7 @@ class Run:
         description = {
             "format": FORMAT,
             "source": self.source if is_demo(self.source) else str(Path(self.source).resolve()),
+            "prepared": recorded_inputs(Path(self.source)),
             "method": self.config.method,
             "changes": changes(self.config),
             "dataset": {
@@ -278,6 +289,11 @@ def _linked(source: str, to: str) -> None:
         except OSError:
             pass
     shutil.copy2(source, to)
+
+
+def prepared_of(folder: Path) -> str:
+    """Of which preparation of its clip a run is, by the key of its inputs; empty where that was not prepared."""
+    return str(read_json(folder / "run.json").get("prepared", ""))
 
 
 def described(folder: Path) -> tuple[str, TrainConfig]:

@@ -14,11 +14,9 @@ from app.gui.desk import Desk, Source
 from app.gui.widgets.placing import in_the_middle
 from app.gui.widgets.updates import set_text
 from app.preparing import Preparing, scene_beside
-from training.clip_targets import DEPTH_FOLDERS
 from training.config import PRESETS
 from training.data.layouts import Recognised, is_demo
 from training.data.recognise import recognise
-from training.depth_term import without_depth
 
 METHODS: Mapping[str, str] = {
     "4dgs": "4D Gaussian splatting: for cameras that filmed at once, or one that moved.",
@@ -41,8 +39,6 @@ def source_of(found: Recognised, method: str, train: bool = False) -> Source:
     if found.kind in ("run", "scene"):
         return Source(str(found.path), train=train)
     config = PRESETS[method]
-    if found.poses == "identity" and not any((found.path / name).is_dir() for name in DEPTH_FOLDERS):
-        config = without_depth(config)  # which without poses nobody knows
     return Source(str(found.path), replace(config, data=replace(config.data, poses=found.poses)), train=train)
 
 
