@@ -208,6 +208,10 @@ def test_videos_alone_say_what_to_add(tmp_path: Path) -> None:
     assert found.what == "4 videos without a calibration" and "cameras.json" in found.missing[0]
     alone = recognise(tmp_path / "cam0.mp4")
     assert "dynview prepare" in alone.missing[-1] and "cam0.mp4" in alone.missing[-1]
+    shutil.copytree(tmp_path, spaced := tmp_path / "my videos")
+    assert f"dynview prepare '{spaced}' --out SCENE" in recognise(spaced).missing[-1]
+    with pytest.raises(InputError, match=rf"dynview prepare '{spaced}' --out SCENE, or add cameras.json"):
+        open_dataset(spaced, FULL)
 
 
 @pytest.mark.parametrize("layout", list(WRITERS))

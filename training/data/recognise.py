@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from renderer.errors import InputError
 from renderer.files.packed_ply import PACKED
@@ -75,8 +76,8 @@ def not_understood(folder: Path) -> str:
         )
     if suffixes & VIDEO_SUFFIXES:
         return (
-            f"{folder}: videos without a calibration; find their cameras with dynview prepare {folder} --out SCENE, or "
-            "add cameras.json with each one's K and world_to_camera"
+            f"{folder}: videos without a calibration; find their cameras with {_command(folder)}, or add cameras.json "
+            "with each one's K and world_to_camera"
         )
     return (
         f"{folder}: no clip found; expected cameras.json with videos, a folder of images with transforms.json, "
@@ -197,7 +198,12 @@ def _file(path: Path) -> Recognised:
 
 
 def _to_prepare(path: Path) -> str:
-    return f"Its cameras are not known; dynview prepare {path} --out SCENE looks for them, or add cameras.json."
+    return f"Its cameras are not known; {_command(path)} looks for them, or add cameras.json."
+
+
+def _command(path: Path) -> str:
+    """To look for the cameras of what was filmed."""
+    return f"dynview prepare {quote(str(path))} --out SCENE"
 
 
 def _is_scene_file(path: Path) -> bool:
