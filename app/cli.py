@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Union
 
 import tyro
@@ -94,9 +95,7 @@ class Evaluate:
     """Write the scores to this file."""
 
     def __call__(self) -> None:
-        run = open_run(self.run)
-        report = evaluate(run, self.train_views, self.align)
-        print(score_table(report))
+        report = show_scores(open_run(self.run), self.train_views, self.align)
         if self.report_to:
             write_json(self.report_to, report)
 
@@ -182,15 +181,18 @@ class Demo:
     """Training steps."""
     headless: bool = False
     """Write files even where there is a display."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
 
     def __call__(self) -> None:
+        device = pick_device(self.device)
         if os.environ.get("DISPLAY") and not self.headless:
             say("Opening the window; training begins by itself")
             gui = Path(sys.executable).with_name("dynview-gui")
-            os.execv(gui, [str(gui), "demo", "--train"])
+            os.execv(gui, [str(gui), "demo", "--train", "--device", self.device])
         say("No display: training without the window" if not self.headless else "Training without the window")
         config = replace(PRESETS["4dgs"], steps=self.steps, save_every=self.steps, evaluate_every=self.steps)
-        run = Run.create("demo", config, self.out, overwrite=True, report=say)
+        run = Run.create("demo", config, self.out, overwrite=True, report=say, device=device)
         train(run)
         report = evaluate(run, train_views=30)
         write_json(self.out / "metrics.json", report)
@@ -226,8 +228,9 @@ Command = Prepare | Train | Evaluate | Render | Inspect | Generate | Demo | Benc
 # ------------------------------------------------------------------------------------------- the work
 
 
-def train(run: Run) -> dict[str, object]:
-    """All steps that are left, with a progress bar; Ctrl-C saves and stops."""
+def train(run: Run, go_on: str = "") -> dict[str, object]:
+    """All steps that are left, with a progress bar; Ctrl-C saves and stops. ``go_on``: how to go on then, by default by
+    the command train."""
     trainer, config, device = run.trainer, run.config, run.device
     run.begin()
     psnr = float("nan")
@@ -247,9 +250,8 @@ def train(run: Run) -> dict[str, object]:
                     run.save()
         except KeyboardInterrupt:
             run.save()
-            raise InputError(
-                f"stopped at step {trainer.done} and saved; go on with --out {run.folder} --resume"
-            ) from None
+            go_on = go_on or f"go on with --out {quote(str(run.folder))} --resume"
+            raise InputError(f"stopped at step {trainer.done} and saved; {go_on}") from None
     return {"run": str(run.folder), "step": trainer.done, "size": size_of(trainer.scene), "psnr": psnr}
 
 
@@ -273,6 +275,13 @@ def evaluate(run: Run, train_views: int, align: bool = False) -> dict[str, objec
         say("Fitting the held-out cameras")
         clip, head = aligned(run.trainer.scene, clip), {**head, "aligned": True}
     return {**head, **evaluation_report(run.trainer.scene, clip, perceptual, train_views, bar)}
+
+
+def show_scores(run: Run, train_views: int, align: bool = False) -> dict[str, object]:
+    """Print the means of the evaluation report of a run, as :func:`evaluate` makes it. Returns it."""
+    report = evaluate(run, train_views, align)
+    print(score_table(report))
+    return report
 
 
 def write_video(run: Run, plan: VideoExport) -> None:

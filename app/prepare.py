@@ -6,18 +6,24 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Literal
 
 import tyro
 from tqdm import tqdm
 
-from app.console import JsonFile, say
+from app.console import JsonFile, finite, say
 from renderer.errors import InputError
 from renderer.scene import describe
 from training.checkpoint import is_run, write_json
 from training.config import PRESETS
 from training.data.recognise import recognise
-from training.run import Run, described
+from training.device import DeviceName, pick_device
+from training.prepare.scene_folder import recorded_inputs
+from training.run import Run, described, prepared_of
+
+TRAIN_VIEWS = 30
+"""Input pictures that are measured at most."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +59,18 @@ class Prepare:
     overwrite: bool = False
     """Replace the scene in --out, and with --train its run; what is still of use for the cameras is kept."""
     train: bool = False
-    """Then train it with the method that its cameras suggest, into runs/NAME."""
+    """Then train it with the method that its cameras suggest, into runs/NAME, and state its scores."""
+    device: str = "auto"
+    """auto, cpu or cuda; for --train."""
     report_to: JsonFile = None
     """Write a summary to this file."""
 
     def __call__(self) -> None:
         from training.prepare.pipeline import PrepareOptions, prepare
 
+        device = pick_device(self.device) if self.train else "cpu"
+        if self.train:
+            self._check_run()
         options = PrepareOptions(
             self.fps, self.start, self.end, self.megapixels, self.longest, self.offsets, self.cameras, self.between
         )
@@ -75,30 +86,54 @@ class Prepare:
         if made.poses == "identity" and self.cameras == "auto":
             say("Its cameras are not known; they can be learned with the scene, which works where it hardly moved:")
         if not self.train:
-            say(f"  dynview train {self.out} --method {found.method}{poses}")
+            say(f"  dynview train {quote(str(self.out))} --method {found.method}{poses}")
         elif made.poses == "identity" and self.cameras != "identity":
             raise InputError(
                 f"{self.out}: not trained, as its cameras are not known; add --cameras identity to learn them with the "
                 "scene"
             )
         else:
-            summary |= self._trained(found.method, made.poses)
+            summary |= self._trained(found.method, made.poses, device)
         if self.report_to:
-            write_json(self.report_to, summary)
+            write_json(self.report_to, finite(summary))
 
-    def _trained(self, method: str, poses: Literal["stated", "identity"]) -> dict[str, object]:
-        from app.cli import train  # which has this command in its list
+    @property
+    def _run(self) -> Path:
+        return Path("runs") / self.out.resolve().name
 
-        folder = Path("runs") / self.out.resolve().name
-        if not self.overwrite and is_run(folder) and Path(described(folder)[0]) == self.out.resolve():
-            run = Run.open(folder, report=say)
+    def _check_run(self) -> None:
+        """InputError where the run's folder holds one of another clip."""
+        if is_run(self._run) and Path(other := described(self._run)[0]) != self.out.resolve():
+            raise InputError(
+                f"{self._run}: holds a run of {other}, not of {self.out}; move it away, or give --out another name"
+            )
+
+    def _trained(self, method: str, poses: Literal["stated", "identity"], device: DeviceName) -> dict[str, object]:
+        """Train, or go on with what was begun of the same preparation, and state the scores."""
+        from app.cli import show_scores, train  # which has this command in its list
+
+        folder = self._run
+        if is_run(folder) and self._is_current(poses):
+            run = Run.open(folder, report=say, device=device)
+        elif is_run(folder) and not self.overwrite:
+            raise InputError(
+                f"{folder}: holds a run of {self.out} as it was prepared before; add --overwrite to replace it"
+            )
         else:
             preset = PRESETS[method]
             config = replace(preset, data=replace(preset.data, poses=poses))
-            run = Run.create(str(self.out), config, folder, overwrite=self.overwrite, report=say)
-        summary = train(run)
+            run = Run.create(str(self.out), config, folder, overwrite=True, report=say, device=device)
+        summary = train(run, "the same command goes on")
         say(f"{folder}: step {run.trainer.done}, {describe(run.trainer.scene)}")
-        return summary
+        report = show_scores(run, TRAIN_VIEWS)
+        if report["mean_of"] == "train":
+            say("No view is held out: the scores are of pictures that it was trained on")
+        say(f"  dynview-gui {quote(str(folder))}")
+        return {**summary, **{name: report[name] for name in ("mean", "mean_of", "train")}}
+
+    def _is_current(self, poses: Literal["stated", "identity"]) -> bool:
+        """Whether the run was begun with the scene as it is now."""
+        return (prepared_of(self._run), described(self._run)[1].data.poses) == (recorded_inputs(self.out), poses)
 
 
 def in_place(line: tqdm) -> Callable[[str], None]:  # type: ignore[type-arg]

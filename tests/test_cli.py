@@ -224,3 +224,18 @@ def test_a_value_that_cannot_be_gets_a_sentence(tmp_path: Path, option: str, val
     with pytest.raises(InputError, match=f"--{option} {value}: give"):
         dynview("train", "tiny", f"--{option}={value}", "--out", str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_the_demo_is_trained_where_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def create(*given: object, device: str, **options: object) -> None:
+        asked.append(device)
+        raise InputError("that is enough")
+
+    monkeypatch.setattr(cli, "pick_device", lambda name: {"auto": "cuda"}.get(name, name))
+    monkeypatch.setattr(cli.Run, "create", create)
+    for chosen in ([], ["--device", "cpu"]):
+        with pytest.raises(InputError, match="that is enough"):
+            dynview("demo", "--headless", "--out", str(tmp_path), *chosen)
+    assert asked == ["cuda", "cpu"]

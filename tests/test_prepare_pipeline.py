@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import multiprocessing
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from queue import Queue
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,11 +20,14 @@ import numpy as np
 import pytest
 import tyro
 
+from app import preparing
 from app.prepare import Prepare, in_place
+from app.preparing import scene_beside
 from renderer.camera import Camera
 from renderer.errors import InputError
 from tests.film import film
 from tests.test_prepare_synchronise import seen
+from training.checkpoint import checkpoint_folders
 from training.config import PRESETS, with_changes
 from training.data.dataset import Dataset
 from training.data.loading import DataOptions, open_dataset
@@ -28,9 +37,9 @@ from training.prepare.decode import StoppedError
 from training.prepare.mapping import MappedCameras, MappingFailed
 from training.prepare.pipeline import prepare
 from training.prepare.planning import PrepareOptions, planned
-from training.prepare.scene_folder import recorded_rate
+from training.prepare.scene_folder import SceneFolder, recorded_rate, taken
 from training.prepare.sources import Source
-from training.run import described
+from training.run import Run, described
 
 FULL = DataOptions(megapixels=1.0, holdout=("none",))
 POINTS = np.random.default_rng(3).uniform([-1, -1, 4], [1, 1, 6], (60, 3))
@@ -351,19 +360,217 @@ def test_the_command_says_what_to_do_next(
 
 
 def test_one_command_leads_to_a_trained_scene(
-    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     few = {"4dgs": with_changes(PRESETS["4dgs"], {"steps": 2, "data.megapixels": 0.002})}
     monkeypatch.setattr("app.prepare.PRESETS", few)
-    command = Prepare((clips[0],), tmp_path / "scene", fps=5, end=1.0, train=True, report_to=tmp_path / "done.json")
+    command = Prepare((clips[0],), tmp_path / "scene", fps=5, end=2.0, train=True, report_to=tmp_path / "done.json")
     command()
     summary = json.loads((tmp_path / "done.json").read_text())
     assert summary["step"] == 2 and summary["kind"] == "COLMAP"
+    assert summary["mean_of"] == "test" and summary["mean"]["psnr"] > 0 and summary["train"]["psnr"] > 0
+    told = capsys.readouterr()
+    assert "held-out views" in told.out and "dynview-gui runs/scene" in told.err
     assert described(tmp_path / "runs" / "scene")[0] == str((tmp_path / "scene").resolve())
     saved = contents(tmp_path / "runs")
     command()  # nothing is left to do, and nothing is in the way
+    replace(command, overwrite=True)()
     assert contents(tmp_path / "runs").keys() == saved.keys() and len(mapper.asked) == 1
+    json.loads((tmp_path / "done.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
+def test_poses_that_are_to_be_learned_are_learned(
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    changes = {"steps": 1, "data.megapixels": 0.001, "field.rays": 16, "data.holdout": ("none",)}
+    monkeypatch.setattr("app.prepare.PRESETS", {"ddr": with_changes(PRESETS["ddr"], changes)})
+    Prepare((clips[0],), tmp_path / "a scene", fps=3, end=1.0, cameras="identity", train=True)()
+    folder = tmp_path / "runs" / "a scene"
+    assert checkpoint_folders(folder) and described(folder)[1].ddr.weight == 0
+    told = capsys.readouterr().err
+    assert "no depth is known" in told and "No view is held out" in told and "dynview-gui 'runs/a scene'" in told
+    Prepare((clips[0],), tmp_path / "a scene", fps=3, end=1.0, cameras="identity")()
+    assert f"dynview train '{tmp_path / 'a scene'}' --method ddr --data.poses identity" in capsys.readouterr().err
+
+
+class Trained:
+    """Stands in for training: what it was asked to train, and where."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.stops = False
+        monkeypatch.setattr("app.prepare.pick_device", lambda name: {"auto": "cuda"}.get(name, name))
+        monkeypatch.setattr("app.cli.train", self.train)
+        monkeypatch.setattr("app.cli.show_scores", lambda *_: {"mean": {}, "mean_of": "test", "train": {}})
+        few = {"steps": 2, "data.megapixels": 0.002}
+        monkeypatch.setattr("app.prepare.PRESETS", {k: with_changes(PRESETS[k], few) for k in ("4dgs", "ddr")})
+        for how in ("create", "open"):
+            monkeypatch.setattr(Run, how, self.watched(how, getattr(Run, how)))
+
+    def watched(self, how: str, real: Callable[..., Run]) -> Callable[..., Run]:
+        def made(*given: Any, device: str, **options: Any) -> Run:
+            self.asked.append((how, device))
+            return real(*given, device="cpu", **options)
+
+        return made
+
+    def train(self, run: Run, go_on: str) -> dict[str, object]:
+        run.begin()
+        run.save()
+        if self.stops:
+            raise InputError(f"stopped; {go_on}")
+        return {}
+
+
+def test_a_run_is_gone_on_with_while_it_is_of_the_same_preparation(
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trained = Trained(monkeypatch)
+    command = Prepare((clips[0],), tmp_path / "scene", fps=3, end=1.0, train=True, overwrite=True)
+    trained.stops = True
+    with pytest.raises(InputError, match="stopped; the same command goes on"):
+        command()
+    trained.stops = False
+    command()
+    replace(command, overwrite=False, device="cpu")()
+    assert trained.asked == [("create", "cuda"), ("open", "cuda"), ("open", "cpu")]
+    replace(command, fps=4, train=False)()
+    kept = contents(tmp_path / "runs")
+    with pytest.raises(InputError, match=r"runs/scene: holds a run of .*scene as it was prepared before; add --over"):
+        replace(command, fps=4, overwrite=False)()
+    assert contents(tmp_path / "runs") == kept
+    replace(command, fps=4)()
+    assert trained.asked[3:] == [("create", "cuda")]
+
+
+def test_a_run_of_poses_that_were_not_known_is_none_of_known_ones(
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Trained(monkeypatch)
+    Prepare((clips[0],), tmp_path / "scene", fps=3, end=1.0, train=True, cameras="identity")()
+    command = Prepare((clips[0],), tmp_path / "scene", fps=3, end=1.0, train=True)
+    with pytest.raises(InputError, match="as it was prepared before"):
+        command()
+    assert described(tmp_path / "runs" / "scene")[1].data.poses == "identity"
+
+
+def test_a_run_of_another_clip_is_never_replaced(
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trained = Trained(monkeypatch)
+    Prepare((clips[0],), tmp_path / "a" / "scene", fps=3, end=1.0, train=True)()
+    kept = contents(tmp_path / "runs")
+    with pytest.raises(InputError, match=r"runs/scene: holds a run of .*/a/scene, not of .*/b/scene; move it away"):
+        Prepare((clips[0],), tmp_path / "b" / "scene", fps=3, end=1.0, train=True, overwrite=True)()
+    assert contents(tmp_path / "runs") == kept and not (tmp_path / "b").exists() and len(trained.asked) == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_was_written_before_an_interruption_is_not_taken_for_something_else(
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper, monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    """The process ends after new frames took the place of older ones and before anybody wrote that down."""
+    out, given = tmp_path / "scene", clips if several else clips[:1]
+    options = PrepareOptions(fps=5, end=2.4, offsets=(0, 1.3) if several else ())
+    prepare(given, out, options)
+    with monkeypatch.context() as context:
+        context.setattr(SceneFolder, "keep", lambda *_: pytest.fail("the end"))
+        with pytest.raises(pytest.fail.Exception):
+            prepare(given, out, replace(options, start=1.4), overwrite=True)
+    record = json.loads((out / "prepare.json").read_text())
+    assert record["finished"] and record["sources"][0]["start"] == (1.3 if several else 0)
+    prepare(given, out, replace(options, megapixels=0.9), overwrite=True)  # the same frames
+    first = out / ".prepare" / ("clips/left.png" if several else "frames/00000.png")
+    begin = round(1.3 * 30) if several else 0
+    seen_first = seen(0, 7, 30, (96, 64), False)[begin]
+    assert np.array_equal(cv2.imread(str(first), cv2.IMREAD_COLOR_RGB), seen_first)
+
+
+def test_an_interrupted_replacement_leaves_the_scene_as_it_was(
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper
+) -> None:
+    out, options = tmp_path / "scene", PrepareOptions(fps=5, end=1.0)
+    made = prepare([clips[0]], out, options)
+    for stop in (2, 6):
+        asked = iter(range(99))
+        with pytest.raises(StoppedError):
+            prepare(
+                [clips[0]], out, PrepareOptions(fps=4, end=1.0), overwrite=True,
+                should_stop=lambda asked=asked, stop=stop: next(asked) > stop,
+            )  # fmt: skip
+        assert recorded_rate(out, 30) == 5 and len(list((out / "images").iterdir())) == 5
+        with pytest.raises(InputError, match="add --overwrite"):
+            prepare([clips[0]], out, PrepareOptions(fps=4, end=1.0))
+        assert prepare([clips[0]], out, options) == made
+
+
+def test_a_scene_of_unknown_cameras_is_not_replaced_unasked(
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper
+) -> None:
+    out, options = tmp_path / "scene", PrepareOptions(fps=3, end=1.0, cameras="identity")
+    prepare([clips[0]], out, options)
+    before = contents(out)
+    with pytest.raises(InputError, match="add --overwrite, or another --out"):
+        prepare([clips[1]], out, options)
+    assert contents(out) == before
+
+
+def test_two_at_once_do_not_make_one_scene(tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper) -> None:
+    out, options = tmp_path / "scene", PrepareOptions(fps=3, end=1.0, cameras="identity")
+    with taken(out), pytest.raises(InputError, match=r"scene: is being prepared by somebody else; wait for it"):
+        prepare([clips[0]], out, options)
+    assert not out.exists()
+    prepare([clips[0]], out, options)
+
+
+def test_the_folder_beside_what_was_filmed_is_of_nothing_else(
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper
+) -> None:
+    left, right = (Path(shutil.copy(clip, tmp_path)) for clip in clips)
+    assert scene_beside([left]) == scene_beside([left, right]) == tmp_path / "left-scene"
+    prepare([left], tmp_path / "left-scene", PrepareOptions(fps=3, end=1.0))
+    assert scene_beside([left]) == tmp_path / "left-scene-2"  # with other options
+    prepare([left], tmp_path / "left-scene", PrepareOptions(), overwrite=True)
+    assert scene_beside([left]) == tmp_path / "left-scene"
+    (tmp_path / "left-scene-2").write_text("mine")
+    assert scene_beside([left, right]) == tmp_path / "left-scene-3"
+    assert scene_beside([tmp_path / "gone.mp4"]) == tmp_path / "gone-scene"
+
+
+def test_preparing_ends_with_its_window(
+    tmp_path: Path, clips: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    lines: Queue[tuple[str, str]] = Queue()
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(is_alive=lambda: False))
+    monkeypatch.setattr("os.nice", lambda by: by)
+    preparing._prepare([clips[0]], tmp_path / "scene", lines, Event())
+    assert lines.queue[-1] == ("failure", f"{tmp_path / 'scene'}: stopped; what is finished counts the next time")
+
+
+def test_a_record_that_cannot_be_read_is_named(
+    tmp_path: Path, clips: tuple[Path, Path], mapper: Mapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, options = tmp_path / "scene", PrepareOptions(fps=3, end=1.0, cameras="identity")
+    prepare([clips[0]], out, options)
+    record = json.loads((out / "prepare.json").read_text())
+    del record["frames"]
+    (out / "prepare.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"prepare.json: not understood \(incomplete\)"):
+        prepare([clips[0]], out, options)
+
+    def forbidden(path: Path) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_text", forbidden)  # root may read all
+    with pytest.raises(InputError, match=r"scene: cannot be read \(Permission denied\)"):
+        prepare([clips[0]], out, options)
 
 
 def test_what_is_said_again_with_other_numbers_is_shown_in_place(capsys: pytest.CaptureFixture[str]) -> None:
