@@ -17,6 +17,7 @@ from renderer.errors import InputError
 from renderer.scene import describe
 from training.checkpoint import is_run, write_json
 from training.config import PRESETS
+from training.data.layouts import is_demo
 from training.data.recognise import recognise
 from training.device import DeviceName, pick_device
 from training.prepare.scene_folder import recorded_inputs
@@ -79,14 +80,15 @@ class Prepare:
                 made = prepare(self.sources, self.out, options, overwrite=self.overwrite, report=in_place(line))
             except KeyboardInterrupt:
                 raise InputError(f"{self.out}: stopped; the same command goes on where it was") from None
-        found = recognise(self.out)
+        found = recognise(self.out.absolute())
         say(f"{self.out}: {found.what}, {made.fps:.4g} frames per second")
         summary: dict[str, object] = {**asdict(made), "folder": str(made.folder), "kind": found.kind}
         poses = "" if made.poses == "stated" else " --data.poses identity"
         if made.poses == "identity" and self.cameras == "auto":
             say("Its cameras are not known; they can be learned with the scene, which works where it hardly moved:")
         if not self.train:
-            say(f"  dynview train {quote(str(self.out))} --method {found.method}{poses}")
+            clip = self.out.absolute() if is_demo(self.out) else self.out
+            say(f"  dynview train {quote(str(clip))} --method {found.method}{poses}")
         elif made.poses == "identity" and self.cameras != "identity":
             raise InputError(
                 f"{self.out}: not trained, as its cameras are not known; add --cameras identity to learn them with the "
@@ -122,7 +124,7 @@ class Prepare:
         else:
             preset = PRESETS[method]
             config = replace(preset, data=replace(preset.data, poses=poses))
-            run = Run.create(str(self.out), config, folder, overwrite=True, report=say, device=device)
+            run = Run.create(str(self.out.resolve()), config, folder, overwrite=True, report=say, device=device)
         summary = train(run, "the same command goes on")
         say(f"{folder}: step {run.trainer.done}, {describe(run.trainer.scene)}")
         report = show_scores(run, TRAIN_VIEWS)

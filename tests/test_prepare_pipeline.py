@@ -440,12 +440,15 @@ def test_a_run_is_gone_on_with_while_it_is_of_the_same_preparation(
     replace(command, overwrite=False, device="cpu")()
     assert trained.asked == [("create", "cuda"), ("open", "cuda"), ("open", "cpu")]
     replace(command, fps=4, train=False)()
+    Prepare((clips[0],), Path("demo"), fps=3, end=1.0, train=True)()  # the folder, not the demo scene
+    assert described(tmp_path / "runs" / "demo")[0] == str(tmp_path / "demo")
+    assert trained.asked[3:] == [("create", "cuda")]
     kept = contents(tmp_path / "runs")
     with pytest.raises(InputError, match=r"runs/scene: holds a run of .*scene as it was prepared before; add --over"):
         replace(command, fps=4, overwrite=False)()
     assert contents(tmp_path / "runs") == kept
     replace(command, fps=4)()
-    assert trained.asked[3:] == [("create", "cuda")]
+    assert trained.asked[4:] == [("create", "cuda")]
 
 
 def test_a_run_of_poses_that_were_not_known_is_none_of_known_ones(
