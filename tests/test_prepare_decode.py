@@ -175,6 +175,18 @@ def test_stopping_leaves_nothing_half_written(tmp_path: Path, as_video: bool) ->
     assert not list(tmp_path.iterdir())
 
 
+def test_a_clip_that_is_there_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path, picture = tmp_path / "a.mp4", tmp_path / "a.png"
+    write_clip(iter(numbered(3)), path, (WIDTH, HEIGHT), 30, 3, print, lambda: False)
+    before = path.read_bytes(), picture.read_bytes()
+    asked = iter([False, True])
+    with pytest.raises(StoppedError):
+        write_clip(iter(numbered(9)[::-1]), path, (WIDTH, HEIGHT), 30, 9, print, lambda: next(asked))
+    assert (path.read_bytes(), picture.read_bytes()) == before and len(list(tmp_path.iterdir())) == 2
+    write_clip(iter(numbered(9)[::-1]), path, (WIDTH, HEIGHT), 30, 9, print, lambda: False)
+    assert cv2.imread(str(picture)).mean() == 16
+
+
 @pytest.mark.parametrize("frames", [3, 200])
 def test_a_disk_that_is_full_is_named_and_nothing_stays(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], frames: int
