@@ -99,8 +99,14 @@ class Timeline(Panel):
         dpg.configure_item("timeline_row", width=width)
         dpg.configure_item("time_steps", show=width >= self.desk.skin.px(STEPS))
         dpg.configure_item("snap_part", show=width >= self.desk.skin.px(SNAP))
-        dpg.configure_item("time_legend", show=width >= self.desk.skin.px(LEGEND))
+        self._show_measured()
         self._mirrored = None
+
+    def _show_measured(self) -> None:
+        """What is about frames that can be measured, where there are some."""
+        pictured = self._frames is None or self._frames.pictured
+        dpg.configure_item("worst", show=pictured)
+        dpg.configure_item("time_legend", show=pictured and self._width >= self.desk.skin.px(LEGEND))
 
     # ------------------------------------------------------------------------------------ what happened
 
@@ -125,6 +131,7 @@ class Timeline(Panel):
     def _show(self, frames: Frames | None) -> None:
         self._frames = frames
         self._strip.show(frames)
+        self._show_measured()
 
     # --------------------------------------------------------------------------------------------- time
 
