@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 PICTURE_BYTES = 2 << 30
 """Of a clip's pictures that stay on a graphics card: 500 of a megapixel, 650 of 1024 x 1024."""
 OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
-"""What is raised where memory is short: by torch for a graphics card, by Python and by CuPy."""
+"""What is raised where memory is short: for a graphics card, and for the host."""
 
 
 def pick_device(name: str) -> DeviceName:
