@@ -16,6 +16,7 @@ from app.cli import train
 from app.engine import Engine
 from app.exports.gaussians import ENDINGS, write_gaussians
 from app.exports.plans import GaussianExport
+from renderer.cuda import splat
 from renderer.errors import InputError
 from renderer.files.cameras import NamedCamera
 from renderer.gaussians import Gaussians
@@ -264,7 +265,9 @@ def test_a_run_without_memory_is_saved_and_goes_on_with_what_there_is(
 ) -> None:
     count = len(run.trainer.scene)  # type: ignore[arg-type]
     monkeypatch.setattr(run.trainer, "step", Full(run.trainer, 1))
+    room = splat._room(CARD, 6, True)
     summary = train(run)
+    assert splat._room(CARD, 6, True) is not room  # which a picture of many pairs may have made large
     assert summary["step"] == 60 and summary["size"] == count < 300
     assert run.config.densify.max_gaussians == count
     assert 3 in checkpoint_steps(run.folder)
@@ -301,6 +304,18 @@ def test_the_engine_warns_and_goes_on_or_says_why_it_cannot(
         event = listener.until(kind)
         assert not isinstance(event, p.Saved) or event.step == 3
     assert engine.close()
+
+
+def test_a_view_without_memory_leaves_no_room_made_for_it(tmp_path: Path) -> None:
+    engine, room = Engine(tmp_path), splat._room(CARD, 6, False)
+
+    def short() -> None:
+        raise torch.OutOfMemoryError("Tried to allocate 2.00 GiB")
+
+    engine._guard(short, "The view could not be drawn")
+    (failed,) = engine.drain()
+    assert isinstance(failed, p.Failed) and "out of memory" in failed.message
+    assert splat._room(CARD, 6, False) is not room
 
 
 def test_an_edit_for_which_memory_is_short_leaves_the_scene_as_it_was(
