@@ -26,7 +26,7 @@ OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 
 def pick_device(name: str) -> DeviceName:
     """ "cpu" or "cuda" for auto, cpu or cuda; InputError when it cannot be had. A graphics card is only taken once its
-    kernels were seen to be right (:mod:`renderer.cuda.self_check`), which takes some seconds for the first time."""
+    kernels were seen to be right (:mod:`training.self_check`), which takes some seconds for the first time."""
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"--device {name}: not one of auto, cpu, cuda")
     if name == "cpu":
@@ -46,7 +46,7 @@ def pick_device(name: str) -> DeviceName:
 
 def _wrong() -> str:
     """What the kernels do wrong on this graphics card; nothing where they are right."""
-    from renderer.cuda.self_check import problem  # which loads CuPy
+    from training.self_check import problem  # which few machines need
 
     return problem(torch.device("cuda"))
 
