@@ -213,25 +213,42 @@ def test_a_card_without_room_for_all_gaussians_is_told(gpu: PretendedGpu) -> Non
 # ------------------------------------------------------------------------------------------------ memory
 
 
+def peaks(count: int) -> tuple[int, int]:
+    """Most bytes on the card in a step of learning so many Gaussians, and in a round of density control."""
+    config = resolved(with_changes(PRESETS["4dgs"], {**SMALL, "densify.max_gaussians": 10**6}), "cpu")
+    with pretended_gpu(numbers=False) as gpu:
+        trainer = GaussianTrainer(tiny_dataset(frames=2), config, device=CARD)
+        trainer.optimizer = GaussianOptimizer(random_gaussians(count).to(CARD), config.rates, 1.0)
+        trainer._statistics = trainer._statistics.empty(count, CARD)
+        steps(trainer, 4)  # with a round of density control, which finds nothing to do
+        gpu.peak = 0
+        trainer.step()
+        of_step = gpu.peak
+        trainer.step()
+        assert trainer.done == 6 and len(trainer.scene) == count
+        return of_step, gpu.peak
+
+
 def test_a_gaussian_takes_as_many_bytes_as_are_stated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("renderer.cuda.splat.FIRST_PAIRS", 1024)  # what does not grow with the scene stays small
-    peaks, counts, rounds = [], (8192, 16384), []
-    for count in counts:
-        config = resolved(with_changes(PRESETS["4dgs"], {**SMALL, "densify.max_gaussians": 10**6}), "cpu")
-        with pretended_gpu(numbers=False) as gpu:
-            trainer = GaussianTrainer(tiny_dataset(frames=2), config, device=CARD)
-            trainer.optimizer = GaussianOptimizer(random_gaussians(count).to(CARD), config.rates, 1.0)
-            trainer._statistics = trainer._statistics.empty(count, CARD)
-            steps(trainer, 4)  # with a round of density control, which finds nothing to do
-            gpu.peak = 0
-            trainer.step()
-            peaks.append(gpu.peak)
-            trainer.step()
-            rounds.append(gpu.peak)
-            assert trainer.done == 6 and len(trainer.scene) == count
-    a_step, a_round = ((m[1] - m[0]) / (counts[1] - counts[0]) for m in (peaks, rounds))
+    monkeypatch.setattr(splat, "FIRST_PAIRS", 1024)  # what does not grow with the scene stays small
+    monkeypatch.setattr(device_module, "PAIRS", 0)
+    few, many = peaks(8192), peaks(16384)
+    a_step, a_round = ((b - a) / 8192 for a, b in zip(few, many, strict=True))
     assert a_step < a_round
     assert bytes_per_gaussian(random_gaussians(1)) == pytest.approx(a_round, rel=0.02)
+
+
+def test_a_pair_takes_as_many_bytes_as_are_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for room in (1 << 16, 1 << 17):
+        monkeypatch.setattr(splat, "FIRST_PAIRS", room)
+        found.append(peaks(100)[0])
+    assert (found[1] - found[0]) / (1 << 16) == pytest.approx(device_module.PAIR_BYTES, rel=0.02)
+    stated = []
+    for pairs in (10, 20):
+        monkeypatch.setattr(device_module, "PAIRS", pairs)
+        stated.append(bytes_per_gaussian(random_gaussians(1)))
+    assert stated[1] - stated[0] == 10 * 1.5 * device_module.PAIR_BYTES
 
 
 class Full:

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from renderer.cuda.blend import BUCKET, STATE, THREADS
+from renderer.cuda.tiles import GROWTH
 from renderer.errors import InputError
 from renderer.gaussians import Gaussians
 from renderer.splat.backends import has_cupy
@@ -98,17 +100,25 @@ class TargetPictures:
 # ------------------------------------------------------------------------------------------------ memory
 
 
+PAIRS = 3
+"""Of a tile and a Gaussian, for each Gaussian, in pictures of a megapixel. Counted: 3.3 in a real clip there, 0.8 at
+0.13 megapixels; 2.3 in the demo scene at half a megapixel. More where a camera is close to large Gaussians."""
+PAIR_BYTES = 4 + 4 * STATE * THREADS // BUCKET
+"""Of the room for one, in a tile's list and in what the way back needs."""
+
+
 def bytes_per_gaussian(gaussians: Gaussians) -> int:
-    """What each Gaussian takes of a graphics card at most while it is learned.
+    """What each Gaussian takes of a graphics card at most while it is learned from pictures of a megapixel.
 
     Always its parameters, Adam's two moments and the statistics of density control. In a step besides these as many
     gradients as parameters, a record on the screen with its gradient, an offset with its own, key, radius, tiles and
-    their number. In a round of density control, which is more: the parameters once again, and their longest moment.
+    their number, and room for its :data:`PAIRS`. Or, in a round of density control, the parameters once again, and
+    their longest moment.
     """
     widths = [value[:1].numel() for value in gaussians.parameters.values()]
     parameters = 4 * sum(widths)
     always = 3 * parameters + 4 * 4
-    step = parameters + 2 * 4 * 12 + 2 * 4 * 2 + 4 + 4 + 4 * 2 + 4
+    step = parameters + 2 * 4 * 12 + 2 * 4 * 2 + 4 + 4 + 4 * 2 + 4 + int(GROWTH * PAIRS * PAIR_BYTES)
     round_ = parameters + 4 * max(widths)
     return always + max(step, round_)
 
