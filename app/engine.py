@@ -22,6 +22,7 @@ from typing import TypeVar
 from app import protocol as p
 from app.scene_files import SceneRun, is_scene, open_subject
 from app.session import Mail, Session, opened_event
+from renderer.cuda.splat import forget_rooms
 from renderer.errors import InputError
 from training.checkpoint import is_run
 from training.config import TrainConfig
@@ -158,6 +159,7 @@ class Engine:
             if not (closed and self._closing.is_set()):  # else it was wanted
                 self._emit(p.Failed(str(problem), closed=closed))
         except OUT_OF_MEMORY:
+            forget_rooms()
             advice = f"{what}: out of memory; use fewer Gaussians or smaller pictures"
             self._emit(p.Failed(advice, traceback.format_exc(), closed))
         except Exception as problem:

@@ -192,7 +192,7 @@ def _cupy_sort(keys: Tensor) -> Callable[[], object] | None:
     import cupy
 
     shared = cupy.from_dlpack(keys)
-    stream = cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream)
+    stream = cupy.cuda.Stream.from_external(torch.cuda.current_stream())
 
     def run() -> object:
         with stream:

@@ -1,9 +1,6 @@
 // DDR by sampling: soft draws from the weights along rays (training/gumbel.py; Sun et al., TVCG 2025; Sampling-Argmax,
 // Li et al. 2021). CHUNKS: ceil(S / 32).
 
-#ifndef CHUNKS
-#define CHUNKS 1
-#endif
 constexpr int TRIANGULAR = 0, UNIFORM = 1;  // and else normal: the basis around a sample
 constexpr int WARPS = 4;  // of a block, all along one ray, each with every fourth draw
 

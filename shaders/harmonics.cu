@@ -5,9 +5,6 @@
 // bytes of each sector at a time. A warp moves the rows of its Gaussians through shared memory instead, 16 coefficients
 // of each at a time, lanes side by side; a thread then finds its own there. Gradients leave the same way.
 
-#ifndef SH_LEVEL
-#define SH_LEVEL 5
-#endif
 constexpr int DEGREE = SH_LEVEL < 3 ? SH_LEVEL : 3;
 constexpr int COUNT = (DEGREE + 1) * (DEGREE + 1);
 constexpr int ORDERS = SH_LEVEL > 3 ? SH_LEVEL - 3 : 0;

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from renderer.cuda.adam import CHUNK, FusedAdam
+from renderer.cuda.launch import launched_by
 from renderer.gaussians import Gaussians
-from tests.cuda_emulator import emulated, needs_emulator
+from tests.cuda_emulator import NullLauncher, emulated, needs_emulator
 
 SHAPES = [(5, 3), (5, 1), (5, 47, 3), (5,), (1,), (), (CHUNK + 3, 2)]
 RATES = (1e-2, 3e-3)
@@ -118,6 +119,23 @@ def test_rows_that_do_not_fit_are_refused() -> None:
     p.grad = torch.ones_like(p)
     with pytest.raises(ValueError, match="expected 5 rows"):
         FusedAdam([p]).step(visible=torch.ones(5, dtype=torch.int32))
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (torch.ones(4, 2, dtype=torch.float64), "of torch.float64 and its gradient of torch.float64"),
+        (torch.ones(2, 4).T, "not contiguous"),
+        (torch.empty(2**31, device="meta"), "2,147,483,648 values"),
+    ],
+)
+def test_what_the_kernel_cannot_read_is_refused(values: torch.Tensor, complaint: str) -> None:
+    p = torch.nn.Parameter(values)
+    p.grad = torch.empty_like(p)
+    adam = FusedAdam([p])
+    with launched_by(NullLauncher()), pytest.raises(ValueError, match=complaint):
+        adam.step()
+    assert not adam.state
 
 
 @needs_emulator

@@ -1,6 +1,7 @@
 """Blending of listed splats against dense torch in float64: pictures, gradients, histograms and single rays."""
 
 import math
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 from torch import Tensor
 
 from renderer.cuda.blend import TILE, Backward, Blended, Picture, blend, contributions, depth_histogram
+from renderer.cuda.launch import launch
+from renderer.cuda.program import Program
 from renderer.cuda.tiles import TileLists
 from renderer.splat.reference import raw_alphas, weights_from_alphas
 from renderer.splat.types import ALPHA_MIN
@@ -190,6 +193,26 @@ def test_without_gradients_the_picture_is_the_same(kernels_on: torch.device) -> 
     plain, learning = blend(screen, picture), blend(screen.clone().requires_grad_(), picture)
     assert torch.equal(plain.color, learning.color) and torch.equal(plain.opacity, learning.opacity)
     assert not plain.color.requires_grad
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_the_way_back_needs_is_freed_with_it(
+    way: Backward, kernels_on: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only with the loss, whose name may be bound until the next picture's."""
+    made: list[weakref.ref[Tensor]] = []
+
+    def noted(program: Program, kernel: str, grid: object, threads: int, *arguments: object) -> None:
+        if kernel == "blend":
+            made.extend(weakref.ref(a) for a in arguments[-3:] if isinstance(a, Tensor))
+        launch(program, kernel, grid, threads, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("renderer.cuda.blend.launch", noted)
+    screen = SCENES["many"].to(kernels_on, copy=True).requires_grad_()
+    loss = blend(screen, picture_of(SCENES["many"], kernels_on), way).color.sum()
+    assert len(made) == (3 if way == "splats" else 1) and all(part() is not None for part in made)
+    loss.backward()
+    assert not [part for part in made if part() is not None] and loss.grad_fn is not None
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -15,8 +15,8 @@ from torch import Tensor
 from renderer import gaussians as scene_module
 from renderer import slicing_kernels
 from renderer.camera import Camera, look_at
+from renderer.cuda.blend import TILE
 from renderer.cuda.project import (
-    TILE,
     CameraGradients,
     Pinhole,
     Projected,

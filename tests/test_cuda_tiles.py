@@ -13,7 +13,7 @@ from torch import Tensor
 from renderer.cuda.launch import blocks, launch
 from renderer.cuda.program import Program
 from renderer.cuda.sort import CULLED
-from renderer.cuda.tiles import Capacity, TileLists, tile_lists
+from renderer.cuda.tiles import RECENT, Capacity, TileLists, tile_lists
 from tests.cuda_fixtures import needs_emulator
 
 COUNT = Program(("common.cu", "tiles_common.cu", str(Path(__file__).parent / "count_tiles.cu")))
@@ -216,22 +216,41 @@ def test_lists_do_not_depend_on_the_order_of_threads(order: str | int) -> None:
     assert rows_of(lists) == rows_of(expected)
 
 
+def seen(capacity: Capacity, total: int) -> None:
+    capacity.learn(torch.tensor([total], dtype=torch.int32))
+
+
 class TestCapacity:
-    def test_grows_before_it_is_full_and_does_not_shrink(self) -> None:
+    def test_grows_before_it_is_full_and_shrinks_when_that_was_long_ago(self) -> None:
         capacity = Capacity(10_000)
         rooms = []
-        for total in (100, 7_900, 8_100, 200, 40_000, 100):
-            capacity.learn(torch.tensor([total], dtype=torch.int32))
+        for total in (100, 7_900, 8_100, 200, 40_000, *[100] * (RECENT - 1)):
+            seen(capacity, total)
             rooms.append(capacity.pairs)
         assert rooms[:2] == [10_000, 10_000]
         assert 8_100 * 1.5 <= rooms[2] == rooms[3] < 8_100 * 1.5 + 4_096
-        assert 40_000 * 1.5 <= rooms[4] == rooms[5] < 40_000 * 1.5 + 4_096
+        assert 40_000 * 1.5 <= rooms[4] == rooms[-1] < 40_000 * 1.5 + 4_096
         assert capacity.settle() == 40_000
+        seen(capacity, 30_000)  # nearly as many
+        assert capacity.pairs == rooms[-1]
+        for _ in range(RECENT):
+            seen(capacity, 9_000)
+        assert 9_000 * 1.5 <= capacity.pairs < 9_000 * 1.5 + 4_096 and capacity.settle() == 9_000
+        for _ in range(RECENT):
+            seen(capacity, 100)
+        assert capacity.pairs == 10_000, "as at first"
+
+    def test_has_no_more_room_than_places_can_be_counted(self) -> None:
+        capacity = Capacity(10_000)
+        seen(capacity, 2**31 - 5_000)
+        assert 2**31 - 5_000 < capacity.pairs <= 2**31 - 4_096
+        with pytest.raises(torch.OutOfMemoryError, match="2,147,483,647 pairs of tile and splat, more than"):
+            seen(capacity, 2**31 - 1)
 
     def test_starts_from_nothing(self) -> None:
         capacity = Capacity(0)
         assert capacity.pairs == 0 == capacity.settle()
-        capacity.learn(torch.tensor([1], dtype=torch.int32))
+        seen(capacity, 1)
         assert capacity.pairs >= 1
 
     @pytest.mark.cuda

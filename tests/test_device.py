@@ -16,6 +16,7 @@ from app.cli import train
 from app.engine import Engine
 from app.exports.gaussians import ENDINGS, write_gaussians
 from app.exports.plans import GaussianExport
+from renderer.cuda import splat
 from renderer.errors import InputError
 from renderer.files.cameras import NamedCamera
 from renderer.gaussians import Gaussians
@@ -212,25 +213,42 @@ def test_a_card_without_room_for_all_gaussians_is_told(gpu: PretendedGpu) -> Non
 # ------------------------------------------------------------------------------------------------ memory
 
 
+def peaks(count: int) -> tuple[int, int]:
+    """Most bytes on the card in a step of learning so many Gaussians, and in a round of density control."""
+    config = resolved(with_changes(PRESETS["4dgs"], {**SMALL, "densify.max_gaussians": 10**6}), "cpu")
+    with pretended_gpu(numbers=False) as gpu:
+        trainer = GaussianTrainer(tiny_dataset(frames=2), config, device=CARD)
+        trainer.optimizer = GaussianOptimizer(random_gaussians(count).to(CARD), config.rates, 1.0)
+        trainer._statistics = trainer._statistics.empty(count, CARD)
+        steps(trainer, 4)  # with a round of density control, which finds nothing to do
+        gpu.peak = 0
+        trainer.step()
+        of_step = gpu.peak
+        trainer.step()
+        assert trainer.done == 6 and len(trainer.scene) == count
+        return of_step, gpu.peak
+
+
 def test_a_gaussian_takes_as_many_bytes_as_are_stated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("renderer.cuda.splat.FIRST_PAIRS", 1024)  # what does not grow with the scene stays small
-    peaks, counts, rounds = [], (8192, 16384), []
-    for count in counts:
-        config = resolved(with_changes(PRESETS["4dgs"], {**SMALL, "densify.max_gaussians": 10**6}), "cpu")
-        with pretended_gpu(numbers=False) as gpu:
-            trainer = GaussianTrainer(tiny_dataset(frames=2), config, device=CARD)
-            trainer.optimizer = GaussianOptimizer(random_gaussians(count).to(CARD), config.rates, 1.0)
-            trainer._statistics = trainer._statistics.empty(count, CARD)
-            steps(trainer, 4)  # with a round of density control, which finds nothing to do
-            gpu.peak = 0
-            trainer.step()
-            peaks.append(gpu.peak)
-            trainer.step()
-            rounds.append(gpu.peak)
-            assert trainer.done == 6 and len(trainer.scene) == count
-    a_step, a_round = ((m[1] - m[0]) / (counts[1] - counts[0]) for m in (peaks, rounds))
+    monkeypatch.setattr(splat, "FIRST_PAIRS", 1024)  # what does not grow with the scene stays small
+    monkeypatch.setattr(device_module, "PAIRS", 0)
+    few, many = peaks(8192), peaks(16384)
+    a_step, a_round = ((b - a) / 8192 for a, b in zip(few, many, strict=True))
     assert a_step < a_round
     assert bytes_per_gaussian(random_gaussians(1)) == pytest.approx(a_round, rel=0.02)
+
+
+def test_a_pair_takes_as_many_bytes_as_are_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for room in (1 << 16, 1 << 17):
+        monkeypatch.setattr(splat, "FIRST_PAIRS", room)
+        found.append(peaks(100)[0])
+    assert (found[1] - found[0]) / (1 << 16) == pytest.approx(device_module.PAIR_BYTES, rel=0.02)
+    stated = []
+    for pairs in (10, 20):
+        monkeypatch.setattr(device_module, "PAIRS", pairs)
+        stated.append(bytes_per_gaussian(random_gaussians(1)))
+    assert stated[1] - stated[0] == 10 * 1.5 * device_module.PAIR_BYTES
 
 
 class Full:
@@ -264,7 +282,9 @@ def test_a_run_without_memory_is_saved_and_goes_on_with_what_there_is(
 ) -> None:
     count = len(run.trainer.scene)  # type: ignore[arg-type]
     monkeypatch.setattr(run.trainer, "step", Full(run.trainer, 1))
+    room = splat._room(CARD, 6, True)
     summary = train(run)
+    assert splat._room(CARD, 6, True) is not room  # which a picture of many pairs may have made large
     assert summary["step"] == 60 and summary["size"] == count < 300
     assert run.config.densify.max_gaussians == count
     assert 3 in checkpoint_steps(run.folder)
@@ -301,6 +321,18 @@ def test_the_engine_warns_and_goes_on_or_says_why_it_cannot(
         event = listener.until(kind)
         assert not isinstance(event, p.Saved) or event.step == 3
     assert engine.close()
+
+
+def test_a_view_without_memory_leaves_no_room_made_for_it(tmp_path: Path) -> None:
+    engine, room = Engine(tmp_path), splat._room(CARD, 6, False)
+
+    def short() -> None:
+        raise torch.OutOfMemoryError("Tried to allocate 2.00 GiB")
+
+    engine._guard(short, "The view could not be drawn")
+    (failed,) = engine.drain()
+    assert isinstance(failed, p.Failed) and "out of memory" in failed.message
+    assert splat._room(CARD, 6, False) is not room
 
 
 def test_an_edit_for_which_memory_is_short_leaves_the_scene_as_it_was(

@@ -44,7 +44,7 @@ class StandIn:
         self.registered: dict[int, int] = {}
         self.mapped: dict[int, int] = {}
         self._functions = {
-            "cudaGLGetDevices": lambda most, kind: (len(devices), list(devices)),
+            "cudaGLGetDevices": lambda most, kind: (len(devices), [*devices, *[0] * (most - len(devices))]),
             "cudaSetDevice": self._set_device,
             "cudaGraphicsGLRegisterBuffer": self._register,
             "cudaGraphicsMapResources": self._map,

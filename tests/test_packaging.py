@@ -57,3 +57,10 @@ def test_the_pinned_versions_satisfy_what_the_project_asks_for() -> None:
         pin = pins[asked.name.lower().replace("_", "-")]
         (version,) = (s.version for s in pin.specifier)
         assert asked.specifier.contains(version), text
+
+
+def test_what_compiles_the_kernels_comes_along_on_windows_too() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for system, extras in (("Linux", [set()]), ("Windows", [{"ctk"}]), ("Darwin", [])):
+        asked = [r for r in map(Requirement, project["dependencies"]) if r.name == "cupy-cuda13x"]
+        assert [r.extras for r in asked if r.marker and r.marker.evaluate({"platform_system": system})] == extras

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from renderer.cuda.blend import BUCKET, STATE, THREADS
+from renderer.cuda.tiles import GROWTH
 from renderer.errors import InputError
 from renderer.gaussians import Gaussians
 from renderer.splat.backends import has_cupy
@@ -21,12 +23,12 @@ CPU = torch.device("cpu")
 PICTURE_BYTES = 2 << 30
 """Of a clip's pictures that stay on a graphics card: 500 of a megapixel, 650 of 1024 x 1024."""
 OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
-"""What is raised where memory is short: by torch for a graphics card, by Python and by CuPy."""
+"""What is raised where memory is short: for a graphics card, and for the host."""
 
 
 def pick_device(name: str) -> DeviceName:
     """ "cpu" or "cuda" for auto, cpu or cuda; InputError when it cannot be had. A graphics card is only taken once its
-    kernels were seen to be right (:mod:`renderer.cuda.self_check`), which takes some seconds for the first time."""
+    kernels were seen to be right (:mod:`training.self_check`), which takes some seconds for the first time."""
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"--device {name}: not one of auto, cpu, cuda")
     if name == "cpu":
@@ -46,7 +48,7 @@ def pick_device(name: str) -> DeviceName:
 
 def _wrong() -> str:
     """What the kernels do wrong on this graphics card; nothing where they are right."""
-    from renderer.cuda.self_check import problem  # which loads CuPy
+    from training.self_check import problem  # which few machines need
 
     return problem(torch.device("cuda"))
 
@@ -98,17 +100,25 @@ class TargetPictures:
 # ------------------------------------------------------------------------------------------------ memory
 
 
+PAIRS = 3
+"""Of a tile and a Gaussian, for each Gaussian, in pictures of a megapixel. Counted: 3.3 in a real clip there, 0.8 at
+0.13 megapixels; 2.3 in the demo scene at half a megapixel. More where a camera is close to large Gaussians."""
+PAIR_BYTES = 4 + 4 * STATE * THREADS // BUCKET
+"""Of the room for one, in a tile's list and in what the way back needs."""
+
+
 def bytes_per_gaussian(gaussians: Gaussians) -> int:
-    """What each Gaussian takes of a graphics card at most while it is learned.
+    """What each Gaussian takes of a graphics card at most while it is learned from pictures of a megapixel.
 
     Always its parameters, Adam's two moments and the statistics of density control. In a step besides these as many
     gradients as parameters, a record on the screen with its gradient, an offset with its own, key, radius, tiles and
-    their number. In a round of density control, which is more: the parameters once again, and their longest moment.
+    their number, and room for its :data:`PAIRS`. Or, in a round of density control, the parameters once again, and
+    their longest moment.
     """
     widths = [value[:1].numel() for value in gaussians.parameters.values()]
     parameters = 4 * sum(widths)
     always = 3 * parameters + 4 * 4
-    step = parameters + 2 * 4 * 12 + 2 * 4 * 2 + 4 + 4 + 4 * 2 + 4
+    step = parameters + 2 * 4 * 12 + 2 * 4 * 2 + 4 + 4 + 4 * 2 + 4 + int(GROWTH * PAIRS * PAIR_BYTES)
     round_ = parameters + 4 * max(widths)
     return always + max(step, round_)
 

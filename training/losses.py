@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from renderer.cuda import images
@@ -87,6 +86,8 @@ def rigid_loss(gaussians: Gaussians) -> Tensor:
     exp(-100 distance) (Yang et al. 2024, supplement); scene units per internal time. One without neighbours costs 0."""
     if len(gaussians) < 2:
         return gaussians.positions.new_zeros(())
+    from scipy.spatial import cKDTree  # no kernel needs it, and a machine that only tries them may lack it
+
     positions = gaussians.positions.detach()
     k = min(NEIGHBOURS + 1, len(gaussians))
     distances, rows = cKDTree(positions.cpu().numpy()).query(positions.cpu().numpy(), k=k)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from renderer.cuda.splat import forget_rooms
 from renderer.errors import InputError
 from renderer.gaussians import Gaussians
 from renderer.scene import size_of
@@ -188,6 +189,7 @@ class Run:
         done, in words; InputError where nothing is left to do without."""
         trainer, c = self.trainer, self.config.densify
         trainer.abandon()
+        forget_rooms()
         gc.collect()  # what the failed step has made may hold itself, in circles
         if trainer.device.type == "cuda":
             torch.cuda.empty_cache()

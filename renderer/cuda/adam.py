@@ -44,7 +44,8 @@ class FusedAdam(torch.optim.Optimizer):
         ``visible``: (N,) int32, such as the radii of a picture; then the rows of all parameters, which are (N, ...),
         that have zero or less there stay as they are, and so do their moments: a row's moments decay only in steps in
         which it is visible. The bias of the moments is corrected by the number of all steps.
-        Raises ValueError for parameters that do not have N rows.
+        Raises ValueError for parameters that do not have N rows, and for values or gradients that the kernel cannot
+        read: not float32, 2^31 or more of them, or values that are not contiguous.
         """
         rows, kept, block = [], [], 0
         for group in self.param_groups:
@@ -53,6 +54,7 @@ class FusedAdam(torch.optim.Optimizer):
                     continue
                 if visible is not None and p.shape[:1] != visible.shape:
                     raise ValueError(f"a parameter has the shape {tuple(p.shape)}, expected {len(visible)} rows")
+                _check(p, p.grad)
                 state, gradient = self._state_of(p), p.grad.contiguous()
                 kept.append(gradient)
                 tensors = (p, gradient, state["exp_avg"], state["exp_avg_sq"])
@@ -84,6 +86,16 @@ class FusedAdam(torch.optim.Optimizer):
         first, second = self._betas
         packed = struct.pack("<ff", lr / (1 - first**step), (1 - second**step) ** -0.5)
         return int.from_bytes(packed, "little", signed=True)
+
+
+def _check(p: Tensor, gradient: Tensor) -> None:
+    """Raise ValueError for what the kernel, which gets addresses alone, cannot read."""
+    if p.dtype != torch.float32 or gradient.dtype != torch.float32:
+        raise ValueError(f"a parameter is of {p.dtype} and its gradient of {gradient.dtype}, expected torch.float32")
+    if not p.is_contiguous():
+        raise ValueError(f"a parameter {tuple(p.shape)} is not contiguous")
+    if p.numel() >= 2**31:
+        raise ValueError(f"a parameter has {p.numel():,} values, expected fewer than 2^31")
 
 
 def _sent(rows: list[tuple[int, ...]], device: torch.device) -> Tensor:

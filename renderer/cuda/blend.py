@@ -83,8 +83,8 @@ def tiles_of(width: int, height: int) -> tuple[int, int]:
 def blend(screen: Tensor, picture: Picture, backward: Backward = "splats") -> Blended:
     """Blend splats front to back (Kerbl et al. 2023, eq. 2-3); see :func:`renderer.splat.splat`.
 
-    ``screen``: (N, 12) see :class:`renderer.cuda.tiles.Projected`; gets gradients in columns 0 to 9. ``backward``: the
-    way in which they are computed; both agree but for rounding, and neither has a fixed order of its sums.
+    ``screen``: (N, 12) see :class:`renderer.cuda.project.Projected`; gets gradients in columns 0 to 9. ``backward``:
+    the way in which they are computed; both agree but for rounding, and neither has a fixed order of its sums.
     """
     color, depth, opacity, *error = _Blend.apply(screen, picture, backward)
     return Blended(color, depth, opacity, error[0] if error else None)
@@ -141,27 +141,26 @@ class _Blend(torch.autograd.Function):
             *_four(images), ends, bucket_tiles, states,
         )  # fmt: skip
         if learns:
-            ctx.picture, ctx.way, ctx.ends, ctx.buckets = picture, backward, ends, (bucket_tiles, states)
-            ctx.save_for_backward(screen, *images)
+            ctx.picture, ctx.way = picture, backward
+            ctx.save_for_backward(screen, ends, bucket_tiles, states, *images)
             ctx.set_materialize_grads(False)
         return tuple(images)
 
     @staticmethod
     def backward(ctx: Any, *incoming: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        screen, *images = ctx.saved_tensors
+        screen, ends, bucket_tiles, states, *images = ctx.saved_tensors
         picture, lists = ctx.picture, ctx.picture.lists
         v_screen = torch.zeros_like(screen)
         gradients = [None if v is None else v.contiguous() for v in incoming]
         of_lists = (screen, lists.starts, lists.rows, len(lists.rows))
         of_pictures = (
-            ctx.ends, picture.background, picture.target, picture.width, picture.height, *_four(images),
+            ends, picture.background, picture.target, picture.width, picture.height, *_four(images),
             *_four(gradients), v_screen,
         )  # fmt: skip
         program, kernel = BACKWARD[ctx.way, picture.target is not None], f"blend_backward_{ctx.way}"
         if ctx.way == "pixels":
             launch(program, kernel, picture.tiles, THREADS, *of_lists, *of_pictures)
         else:
-            bucket_tiles, states = ctx.buckets
             buckets = len(bucket_tiles)
             grid = blocks(buckets, WARPS)
             launch(program, kernel, grid, THREADS, *of_lists, bucket_tiles, buckets, states, *of_pictures)

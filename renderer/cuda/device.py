@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -73,14 +73,15 @@ class Device:
     def launch(self, program: Program, kernel: str, grid: Grid, threads: int, arguments: Sequence[Argument]) -> None:
         """As :class:`renderer.cuda.launch.Launcher`.
 
-        Raises ValueError for a tensor that is not on this GPU, whose memory a kernel cannot reach.
+        Raises ValueError for a tensor that is not on this GPU, whose memory a kernel cannot reach, and
+        torch.OutOfMemoryError where the GPU has no room for the kernel.
         """
         for argument in arguments:
             if isinstance(argument, Tensor) and (not argument.is_cuda or argument.get_device() != self._index):
                 raise ValueError(f"{kernel}: a tensor is on {argument.device}, expected cuda:{self._index}")
         with cupy.cuda.Device(self._index), self._stream():
-            values = map(_value, program.kernels()[kernel], arguments)
-            self._kernel(program, kernel)(grid, (threads,), tuple(values))
+            values = tuple(map(_value, program.kernels()[kernel], arguments))
+            _with_room(lambda: self._kernel(program, kernel)(grid, (threads,), values))
 
     def _kernel(self, program: Program, kernel: str) -> Any:
         found = self._kernels.get((program, kernel))
@@ -94,13 +95,26 @@ class Device:
     def _stream(self) -> cupy.cuda.Stream:
         stream = torch.cuda.current_stream(self._index)
         if stream.cuda_stream not in self._streams:
-            self._streams[stream.cuda_stream] = cupy.cuda.ExternalStream(stream.cuda_stream, self._index)
+            self._streams[stream.cuda_stream] = cupy.cuda.Stream.from_external(stream)
         return self._streams[stream.cuda_stream]
 
 
 @cache
 def _device(index: int) -> Device:
     return Device(index)
+
+
+def _with_room(job: Callable[[], None]) -> None:
+    """Load and start a kernel; where the driver finds no memory, once more without what torch has freed but keeps."""
+    for may_try_again in (True, False):
+        try:
+            return job()
+        except cupy.cuda.driver.CUDADriverError as problem:
+            if "OUT_OF_MEMORY" not in str(problem):
+                raise
+            if not may_try_again:
+                raise torch.OutOfMemoryError(f"the GPU has no room for a kernel ({problem})") from None
+        torch.cuda.empty_cache()
 
 
 def _value(parameter: Parameter, argument: Argument) -> Any:

@@ -34,7 +34,7 @@ def program(channels: int, width: int, group: int, values: bool = True, coordina
 
 PROGRAMS = (
     *(program(C, width, 9) for C in (8, 16, 32) for width in (1, 4)),
-    program(16, 4, 6, coordinates=False),
+    *(program(C, 4, 6, coordinates=False) for C in (8, 16, 32)),
     program(16, 4, 9, values=False),
     program(3, 1, 2),
     program(160, 4, 9),

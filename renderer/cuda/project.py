@@ -34,8 +34,6 @@ _GAUSSIANS_BACKWARD = {
     for wanted in (False, True)
 }
 PROGRAMS = (_SPLATS, *_SPLATS_BACKWARD.values(), *_GAUSSIANS, *_GAUSSIANS_BACKWARD.values())
-TILE = 16
-"""Pixels along each side of a tile."""
 SPLAT_THREADS, GAUSSIAN_THREADS = 256, 128
 CAMERA_VALUES = 16
 """Of the pose's upper three rows and the intrinsics; three of the camera centre follow where there are harmonics."""

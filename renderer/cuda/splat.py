@@ -61,9 +61,9 @@ def splat_gaussians(
     Gaussian that is not alive. Gradients flow to every parameter, the pose, the centre and the offsets.
 
     Where something is learned the host does not wait: it makes room for half as many pairs of a tile and a splat again
-    as it has heard of, so that a picture that needs that much more than all of its size before it lacks its farthest
+    as in the last pictures of its size, so that a picture that needs that much more than those lacks its farthest
     splats, once. A picture that is only looked at is always whole.
-    Raises ValueError for tensors that do not lie on a GPU.
+    Raises ValueError for tensors that do not lie on a GPU, and torch.OutOfMemoryError for more pairs than there can be.
     """
     _check(gaussians.positions)
     screen, *rest = _ProjectGaussians.apply(
@@ -145,6 +145,11 @@ class _Room:
 def _room(device: torch.device, tiles_in_picture: int, learns: bool) -> _Room:
     """Apart for pictures that are learned from, whose backward needs memory for all the room there is."""
     return _Room(tiles.Capacity(FIRST_PAIRS))
+
+
+def forget_rooms() -> None:
+    """Make no more room than the next pictures need, as where memory was short."""
+    _room.cache_clear()
 
 
 class _ProjectSplats(torch.autograd.Function):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from renderer.cuda.launch import blocks, launch
 from renderer.cuda.program import Program
-from renderer.cuda.sort import exclusive_sums, sort
+from renderer.cuda.sort import SORT_BLOCK, exclusive_sums, sort
 
 PROGRAM = Program(("common.cu", "tiles_common.cu", "tiles.cu"))
 PROGRAMS = (PROGRAM,)
@@ -23,6 +23,10 @@ GROWTH = 1.5
 FULL = 0.8
 """Share of a capacity from which on it grows."""
 ROOM_STEP = 4096
+RECENT = 64
+"""Pictures after which the pairs of one are forgotten."""
+MOST_PAIRS = 2**31 - SORT_BLOCK
+"""For more, places do not fit into 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,14 @@ def tile_lists(
 class Capacity:
     """For how many pairs to make room, learnt from the pictures before without waiting for the device.
 
-    When the most pairs seen fill four fifths of it, it grows to half as much again as they are. It never shrinks.
+    When the most pairs of the last ``RECENT`` pictures fill four fifths of it, it grows to half as much again as they
+    are; when it has room for half as much again as that, it shrinks to it, but not below the ``pairs`` of the start.
+    Every method that hears of a picture raises torch.OutOfMemoryError for more than ``MOST_PAIRS``.
     """
 
     def __init__(self, pairs: int) -> None:
-        self._pairs = pairs
-        self._most = 0
+        self._pairs = self._first = pairs
+        self._recent: deque[int] = deque(maxlen=RECENT)
         self._coming: deque[tuple[Tensor, torch.cuda.Event]] = deque()
 
     @property
@@ -100,14 +106,20 @@ class Capacity:
         self._coming.append((copy, arrived))
 
     def settle(self) -> int:
-        """Wait for every total that is on its way. The most pairs seen: whoever had less room may draw again."""
+        """Wait for every total that is on its way. The most of the last pictures: whoever had less room may draw
+        again."""
         while self._coming:
             copy, arrived = self._coming.popleft()
             arrived.synchronize()
             self._see(copy)
-        return self._most
+        return max(self._recent, default=0)
 
     def _see(self, total: Tensor) -> None:
-        self._most = max(self._most, int(total))
-        if self._most > FULL * self._pairs:
-            self._pairs = blocks(int(GROWTH * self._most), ROOM_STEP) * ROOM_STEP
+        pairs = int(total)
+        if pairs > MOST_PAIRS:
+            raise torch.OutOfMemoryError(f"a picture has {pairs:,} pairs of tile and splat, more than {MOST_PAIRS:,}")
+        self._recent.append(pairs)
+        most = max(self._recent)
+        wanted = max(self._first, min(MOST_PAIRS, blocks(int(GROWTH * most), ROOM_STEP) * ROOM_STEP))
+        if most > FULL * self._pairs or wanted < self._pairs / GROWTH:
+            self._pairs = wanted

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -52,6 +51,8 @@ def coarse_field(field: RadianceField, view: View, most: int, version: int = 0) 
     frame = render_field(field, shrunk(view, most), version)
     if frame.view == view:
         return frame
+    import cv2  # no kernel needs it, and a machine that only tries them may lack it
+
     color, depth, opacity = (
         cv2.resize(a, (W, H), interpolation=cv2.INTER_LINEAR) for a in (frame.color, frame.depth, frame.opacity)
     )

@@ -39,8 +39,8 @@ class CudaInterop:
     def __init__(self, device: torch.device, runtime: Any) -> None:
         self._runtime = runtime
         index = device.index or 0
-        _, found = self._call("cudaGLGetDevices", MOST_DEVICES, runtime.cudaGLDeviceList.cudaGLDeviceListAll)
-        if index not in [int(other) for other in found]:
+        count, found = self._call("cudaGLGetDevices", MOST_DEVICES, runtime.cudaGLDeviceList.cudaGLDeviceListAll)
+        if index not in [int(other) for other in found[: int(count)]]:  # the rest are zeros
             raise InteropError(f"OpenGL draws on another device than cuda:{index}, on {_renderer()}")
         self._call("cudaSetDevice", index)
         self._buffer, self._room = 0, 0
