@@ -31,13 +31,14 @@ from training.checkpoint import checkpoint_folders
 from training.config import PRESETS, with_changes
 from training.data.dataset import Dataset
 from training.data.loading import DataOptions, open_dataset
+from training.data.one_camera import recorded_rate
 from training.data.recognise import recognise
 from training.prepare import pipeline
 from training.prepare.decode import StoppedError
 from training.prepare.mapping import MappedCameras, MappingFailed
 from training.prepare.pipeline import prepare
 from training.prepare.planning import PrepareOptions, planned
-from training.prepare.scene_folder import SceneFolder, recorded_rate, taken
+from training.prepare.scene_folder import SceneFolder, taken
 from training.prepare.sources import Source
 from training.run import Run, described
 

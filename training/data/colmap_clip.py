@@ -9,31 +9,37 @@ import numpy as np
 from renderer.camera import Camera
 from renderer.errors import InputError
 from training.data import poses
-from training.data.colmap_model import ColmapCamera, ColmapModel, model_beside, pose_count, read_cameras, read_model
-from training.data.dataset import Dataset, PointCloud, Shot
-from training.data.images import FileFrames, check_sizes, fitted_size, image_size
+from training.data.colmap_model import (
+    ColmapCamera,
+    ColmapModel,
+    cameras_file,
+    model_beside,
+    pose_count,
+    read_cameras,
+    read_model,
+)
+from training.data.dataset import Dataset, PointCloud
+from training.data.images import FileFrames, fitted_size
 from training.data.layouts import DataOptions, Layout, Recognised
 from training.data.looks import counted, pictures_in
-from training.prepare.scene_folder import recorded_rate
+from training.data.one_camera import clock, filmed_at, paths_of, recorded_rate
+from training.data.rig import LEAST_POINTS, check_shape, depths_seen, in_number_order, same_size
 
 FPS = 30.0
 """Of a clip that does not say so."""
 STRAIGHT = 1e-3
 """Largest coefficient of a lens that is taken for none."""
-SHARES = (0.01, 0.99)
-"""Of the points' depths: from the nearest to the farthest but for outliers."""
-MARGIN = 1.2
-"""The scene begins that much nearer and ends that much farther."""
 
 
 def open_colmap(folder: Path, options: DataOptions) -> Dataset:
     """The clip, with the points as its sparse points; near and far are those of the points that the cameras see.
 
-    InputError for pictures without a pose, a lens that is not straight, and a model without points.
+    Pictures are read as they are stored, as COLMAP does. InputError for pictures without a pose or of another shape
+    than their camera, a lens that is not straight, and a model without points.
     """
     model_folder = _model(folder)
     model = read_model(model_folder)
-    files = poses.image_files(folder / "images" if (folder / "images").is_dir() else folder)
+    files = in_number_order(poses.image_files(folder / "images" if (folder / "images").is_dir() else folder))
     places = {name: k for k, name in enumerate(model.names)}
     missing = [f.name for f in files if f.name not in places]
     if missing:
@@ -41,28 +47,30 @@ def open_colmap(folder: Path, options: DataOptions) -> Dataset:
             f"{model_folder}: has no pose of {len(missing)} of {len(files)} pictures, {missing[0]} the first; remove "
             "them, or learn all poses with --method ddr --data.poses identity"
         )
-    size = image_size(files[0])
-    check_sizes(files, size)
+    size = same_size(files)
     fitted = fitted_size(*size, options.megapixels)
-    used = range(0, len(files), options.frame_step)
-    shots = []
-    for k, i in enumerate(used):
-        place = places[files[i].name]
-        camera = _camera(model, place, model_folder).resized(*fitted)
-        shots.append(Shot("camera", camera, k / max(1, len(used) - 1), k))
+
+    def camera(i: int) -> Camera:
+        stated = _camera(model, places[files[i].name], model_folder)
+        check_shape(size, (stated.width, stated.height), files[i], cameras_file(model_folder))
+        return stated.resized(*fitted)
+
+    used = clock(filmed_at(folder, files), options.frame_step, recorded_rate(folder, FPS))
+    shots = used.shots(camera)
     near, far = _depths(model, [s.camera for s in shots], model_folder)
     chosen = poses.split_frames(poses.with_near(shots, near), options)
-    frames = FileFrames([files[used[s.frame]] for s in chosen], fitted, options.cache_bytes)
+    frames = FileFrames(paths_of(chosen, files), fitted, options.cache_bytes)
     return Dataset(
         name=folder.resolve().name,
         source=folder,
         shots=chosen,
         read=lambda i: frames[i],
-        duration=(len(files) - 1) / recorded_rate(folder, FPS),
+        duration=used.seconds,
         near=near,
         far=far,
         up=poses.mean_up([s.camera for s in chosen]),
         points=PointCloud(model.points.astype(np.float32), model.colors),
+        pictures=[file.stem for file in files],
     )
 
 
@@ -85,18 +93,12 @@ def check_straight(camera: ColmapCamera, folder: Path) -> None:
 
 
 def _depths(model: ColmapModel, cameras: list[Camera], folder: Path) -> tuple[float, float]:
-    if len(model.points) < 10:
+    if len(model.points) < LEAST_POINTS:
         raise InputError(f"{folder}: holds {len(model.points)} good points; run the reconstruction again")
-    seen = []
-    for camera in cameras:
-        pixels, z = camera.project(model.points)
-        inside = (z > 0) & (pixels >= 0).all(1) & (pixels < [camera.width, camera.height]).all(1)
-        seen.append(z[inside])
-    depths = np.concatenate(seen)
-    if not len(depths):
-        raise InputError(f"{folder}: no camera sees any of its points; run the reconstruction again")
-    near, far = np.quantile(depths, SHARES)
-    return float(near) / MARGIN, float(far) * MARGIN
+    found = depths_seen(model.points, cameras)
+    if found is None:
+        raise InputError(f"{folder}: its cameras hardly see any of its points; run the reconstruction again")
+    return found
 
 
 def _model(folder: Path) -> Path:

@@ -93,9 +93,13 @@ def read_model(folder: Path) -> ColmapModel:
 
 def read_cameras(folder: Path) -> dict[int, ColmapCamera]:
     """The cameras of a model by their ids; InputError that names the file that is missing or damaged."""
-    if (folder / "points3D.bin").is_file():
-        return _told(folder / "cameras.bin", _binary_cameras)
-    return _told(folder / "cameras.txt", _text_cameras)
+    path = cameras_file(folder)
+    return _told(path, _binary_cameras if path.suffix == ".bin" else _text_cameras)
+
+
+def cameras_file(folder: Path) -> Path:
+    """Where the cameras of a model are."""
+    return folder / f"cameras{'.bin' if (folder / 'points3D.bin').is_file() else '.txt'}"
 
 
 def pose_count(folder: Path) -> int:

@@ -22,6 +22,7 @@ class Shot:
 
     ``camera_name``: the physical camera; a hand-held camera is one camera with a pose per shot.
     ``camera``: at the size that the clip is loaded at. ``time``: in [0, 1]. ``frame``: index on the clip's clock.
+    ``picture``: of the one camera of a clip, its place in :attr:`Dataset.pictures`.
     """
 
     camera_name: str
@@ -29,6 +30,7 @@ class Shot:
     time: float
     frame: int
     split: Split = "train"
+    picture: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Dataset:
     ``duration``: seconds. ``near, far``: depths between which the scene lies, scene units. ``up``: (3,) world
     direction that points up. ``points``: sparse points, when the clip comes with some. ``source``: what was opened.
     ``generated``: views that a generator made of it, where some are learned from. ``posed``: whether poses are known;
-    where not they are all stated alike, and every shot has one of its own to learn.
+    where not they are all stated alike, and every shot has one of its own to learn. ``pictures``: of one camera, the
+    names without their endings of all its pictures in order, also of those that are not used.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Dataset:
     covisible: Callable[[int], NDArray[np.bool_] | None] | None = field(default=None, repr=False)
     generated: GeneratedViews | None = field(default=None, repr=False)
     posed: bool = True
+    pictures: Sequence[str] = field(default=(), repr=False)
 
     def indices(self, split: Split) -> list[int]:
         """Shots of a split, in the order of the clip."""

@@ -20,7 +20,7 @@ from renderer.errors import InputError
 from training.data import poses
 from training.data.dataset import Dataset, Shot
 from training.data.generated import GeneratedFrame, GeneratedViews
-from training.data.images import FileFrames, Image, VideoFrames, fitted_size, video_info
+from training.data.images import FileFrames, Image, VideoFrames, ffmpeg_name, fitted_size, video_info
 from training.data.loading import DataOptions, Report
 
 SAME_SHAPE = 0.02
@@ -133,7 +133,7 @@ def video_frames(path: Path) -> tuple[int, int, int]:
     """(count, width, height) of a video; InputError when it is none."""
     info = video_info(path)
     try:
-        count = int(imageio_ffmpeg.count_frames_and_secs(str(path))[0])
+        count = int(imageio_ffmpeg.count_frames_and_secs(ffmpeg_name(path))[0])
     except (OSError, RuntimeError, ValueError):
         count = 0
     if count < 1:

@@ -29,11 +29,21 @@ def fitted_size(width: int, height: int, megapixels: float) -> tuple[int, int]:
 
 
 def read_image(path: Path) -> Image:
-    """(H, W, 3) RGB; InputError when the file is missing or is not a picture."""
+    """(H, W, 3) RGB, turned as its EXIF orientation says; InputError when the file is missing or is not a picture."""
+    return _read(path, cv2.IMREAD_COLOR_RGB)
+
+
+def read_stored(path: Path) -> Image:
+    """The same as its pixels are stored, which is what COLMAP reads and poses are for, whatever its EXIF orientation
+    says."""
+    return _read(path, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+
+
+def _read(path: Path, how: int) -> Image:
     if not _is_file(path):
         raise InputError(f"{path}: no such picture; restore it or take its pose out")
     try:
-        data = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        data = cv2.imread(str(path), how)
     except (cv2.error, MemoryError):  # of a size that is not believed
         data = None
     if data is None:
@@ -50,19 +60,9 @@ def _is_file(path: Path) -> bool:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(width, height) of a picture."""
+    """(width, height) of a picture that is turned as its EXIF orientation says."""
     height, width = read_image(path).shape[:2]
     return width, height
-
-
-def check_sizes(paths: Sequence[Path], size: tuple[int, int]) -> None:
-    """InputError that names the first picture whose (width, height) differs."""
-    for path in paths:
-        found = image_size(path)
-        if found != size:
-            raise InputError(
-                f"{path}: is {found[0]}x{found[1]} while the others are {size[0]}x{size[1]}; resize it to match"
-            )
 
 
 def shrunk(image: Image, size: tuple[int, int]) -> Image:
@@ -80,14 +80,14 @@ def as_target(image: Image) -> Tensor:
 class FileFrames:
     """Pictures in files, each read when first asked for; the newest ones are kept within ``budget`` bytes.
 
-    ``load``: the index of one to the picture at its full size, by default what its file shows.
+    ``load``: the index of one to the picture at its full size, by default as its file stores it.
     """
 
     def __init__(
         self, paths: Sequence[Path], size: tuple[int, int], budget: int, load: Callable[[int], Image] | None = None
     ) -> None:
         self._paths, self._size = list(paths), size
-        self._load = load or (lambda index: read_image(self._paths[index]))
+        self._load = load or (lambda index: read_stored(self._paths[index]))
         self._room = max(1, budget // (3 * size[0] * size[1]))
         self._kept: dict[int, Image] = {}
         self._lock = Lock()
@@ -177,10 +177,15 @@ def _decoded(path: Path):  # type: ignore[no-untyped-def]
         reader.close()
 
 
+def ffmpeg_name(path: Path) -> str:
+    """How ffmpeg is told of a file: a colon in a relative name would begin the name of a protocol."""
+    return str(path.absolute())
+
+
 def _frames(path: Path):  # type: ignore[no-untyped-def]
     if not _is_file(path):
         raise InputError(f"{path}: no such video; restore it or take its camera out of the calibration")
-    reader = imageio_ffmpeg.read_frames(str(path))
+    reader = imageio_ffmpeg.read_frames(ffmpeg_name(path))
     try:
         return next(reader), reader
     except (OSError, RuntimeError, StopIteration, IndexError, KeyError, ValueError):

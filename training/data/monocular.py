@@ -1,5 +1,5 @@
-"""Clips that one moving camera filmed, cut from a rig: frame t is of camera t, and pictures of the other cameras at the
-same instants may lie beside it to be measured, never learned from."""
+"""Clips that one moving camera filmed, with a table of its poses. Where they are cut from a rig, frame t is of camera
+t, and pictures of the other cameras at the same instants may lie beside it to be measured, never learned from."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from training.data.layouts import DataOptions, Recognised
 from training.data.llff_table import LlffTable
 from training.data.looks import counted, moving, names_in, pictures_in
 from training.data.masks import MaskFolder, mask_reader
+from training.data.one_camera import clock
 from training.data.rig import check_shape, in_number_order, picture_size, same_size
 
 FPS = 15.0
@@ -53,7 +54,17 @@ class Pictures:
     size: tuple[int, int]
 
 
-def monocular_clip(table: LlffTable, pictures: Pictures, others: Sequence[OtherView], options: DataOptions) -> Dataset:
+def table_clip(table: LlffTable, options: DataOptions, fps: float) -> Dataset:
+    """The clip of the pictures of ``images``, by name, a row of the table each; every eighth frame is held out.
+    InputError as for :func:`monocular_clip`."""
+    files = poses.image_files(table.path.parent / "images")
+    _check_count(table, files)
+    return monocular_clip(table, Pictures(files, picture_size(files[0])), (), options, fps)
+
+
+def monocular_clip(
+    table: LlffTable, pictures: Pictures, others: Sequence[OtherView], options: DataOptions, fps: float = FPS
+) -> Dataset:
     """The clip of pictures, a row of the table each; held out are ``others``, or where there are none every eighth
     frame.
 
@@ -65,14 +76,13 @@ def monocular_clip(table: LlffTable, pictures: Pictures, others: Sequence[OtherV
     same_size(files)
     fitted = fitted_size(*size, options.megapixels)
     step, near = options.frame_step, table.depths()[0]
-    used = range(0, len(files), step)
+    used = clock(range(len(files)), step, fps)
     stated = [table.camera(i, path.name) for i, path in enumerate(files)]
     for camera, path in zip(stated, files, strict=True):
         check_shape(size, (camera.width, camera.height), path, table.path)
     cameras = [camera.resized(*fitted) for camera in stated]
-    last = max(1, len(used) - 1)
-    shots = [Shot("camera", cameras[i], k / last, k) for k, i in enumerate(used)]
-    paths = {("camera", k): files[i] for k, i in enumerate(used)}
+    shots = used.shots(lambda i: cameras[i])
+    paths = {("camera", s.frame): files[i] for s, i in zip(shots, used.pictures, strict=True)}
     folder = table.path.parent
     of_clip = MaskFolder(folder / MASKS, options.motion_masks)
     masks = {place: of_clip.of(path) for place, path in paths.items()}
@@ -81,7 +91,7 @@ def monocular_clip(table: LlffTable, pictures: Pictures, others: Sequence[OtherV
         if other.frame % step == 0:
             check_shape(picture_size(other.path), size, other.path, files[0])
             frame = other.frame // step
-            beside.append(Shot(other.name, cameras[other.row], frame / last, frame, "test"))
+            beside.append(Shot(other.name, cameras[other.row], used.time(frame), frame, "test"))
             paths[other.name, frame] = other.path
             if other.masks is not None:
                 masks[other.name, frame] = MaskFolder(other.masks).of(other.path)
@@ -92,11 +102,12 @@ def monocular_clip(table: LlffTable, pictures: Pictures, others: Sequence[OtherV
         source=folder,
         shots=chosen,
         read=lambda i: frames[i],
-        duration=(len(files) - 1) / FPS,
+        duration=used.seconds,
         near=near,
         far=table.depths()[1],
         up=poses.mean_up([s.camera for s in chosen]),
         moving=mask_reader([masks.get((s.camera_name, s.frame)) for s in chosen], chosen, options.cache_bytes),
+        pictures=[path.stem for path in files],
     )
 
 
@@ -161,8 +172,7 @@ def pictures_of(table: LlffTable, smaller: re.Pattern[str], options: DataOptions
     if not original and not others:
         raise InputError(f"{folder / 'images'}: no pictures in this folder; put the clip's frames there")
     original = original or others[-1]
-    if len(original) != len(table):
-        raise InputError(f"{table.path}: has {len(table)} poses for {len(original)} pictures; make them match")
+    _check_count(table, original)
     size = picture_size(original[0])
     width, height = fitted_size(*size, options.megapixels)
     stems = [path.stem for path in original]
@@ -188,6 +198,11 @@ def monocular_look(name: str, table: LlffTable, smaller: re.Pattern[str], others
     elif count != len(table):
         missing.append(f"{table.path}: has {len(table)} poses for {counted(count, 'picture')}; make them match.")
     return moving(folder, name, what, missing, table.camera_to_world[:, :, 3], table.depths())
+
+
+def _check_count(table: LlffTable, files: Sequence[Path]) -> None:
+    if len(files) != len(table):
+        raise InputError(f"{table.path}: has {len(table)} poses for {len(files)} pictures; make them match")
 
 
 def _pictures(folder: Path) -> list[Path]:

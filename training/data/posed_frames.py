@@ -13,8 +13,9 @@ from renderer.errors import InputError
 from training.data import poses
 from training.data.dataset import Dataset
 from training.data.layouts import DataOptions, Layout, Recognised
+from training.data.llff_table import LlffTable, checked
 from training.data.looks import moving_look
-from training.data.moving_camera import moving_camera
+from training.data.monocular import table_clip
 
 FPS = 30.0
 """The layout says nothing of time."""
@@ -23,7 +24,7 @@ FPS = 30.0
 def open_posed_frames(folder: Path, options: DataOptions) -> Dataset:
     """The clip of a folder."""
     path = folder / "precomputed.json"
-    return moving_camera(path, *read_poses(path), options, FPS)
+    return table_clip(checked(LlffTable(path, *read_poses(path))), options, FPS)
 
 
 def read_poses(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -100,7 +100,7 @@ def split_frames(shots: Sequence[Shot], options: DataOptions) -> list[Shot]:
     """Hold frames of one moving camera out: outside the range asked for, else every eighth."""
     if options.train_frames:
         first, last = options.train_frames
-        a, b = options.test_frames or (0, len(shots) - 1)
+        a, b = options.test_frames or (0, max(s.frame for s in shots))
         return enough(
             [
                 replace(s, split="train" if first <= s.frame <= last else "test")

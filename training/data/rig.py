@@ -16,7 +16,7 @@ from renderer.camera import Camera
 from renderer.errors import InputError
 from training.data import poses
 from training.data.dataset import Dataset, PointCloud, Shot
-from training.data.images import FileFrames, VideoFrames, fitted_size
+from training.data.images import FileFrames, VideoFrames, ffmpeg_name, fitted_size
 from training.data.layouts import DataOptions
 
 SAME_SHAPE = 0.02
@@ -27,6 +27,9 @@ MARGIN = 1.2
 """The scene begins that much nearer and ends that much farther than its points."""
 LEAST_POINTS = 10
 """Fewer tell nothing of how deep the scene is."""
+
+ORIENTATION, ON_THE_SIDE = 0x0112, (5, 6, 7, 8)
+"""EXIF's tag, and its values for pictures that are turned by 90 degrees."""
 
 
 @dataclass(frozen=True)
@@ -115,23 +118,26 @@ def pinhole(pose: NDArray[np.float64], K: object, size: tuple[int, int], name: s
     return Camera(pose, m[0, 0], m[1, 1], m[0, 2], m[1, 2], *size)
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) from the file's head; InputError when it is missing or not a picture."""
+def picture_size(path: Path, upright: bool = False) -> tuple[int, int]:
+    """(width, height) from the file's head, as its pixels are stored, or ``upright``, as its EXIF orientation turns
+    them; InputError when it is missing or not a picture."""
     if not path.is_file():
         raise InputError(f"{path}: no such picture; restore it")
     try:
         with Pillow.open(path) as image:
-            return image.size
+            turned = upright and image.getexif().get(ORIENTATION) in ON_THE_SIDE
+            return image.size[::-1] if turned else image.size
     except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError):
         raise InputError(f"{path}: not readable as a picture; restore it, or put a copy of the one before there") \
             from None  # fmt: skip
 
 
-def same_size(paths: Sequence[Path]) -> tuple[int, int]:
-    """(width, height) of all the pictures; InputError that names the first that differs."""
-    size = picture_size(paths[0])
+def same_size(paths: Sequence[Path], upright: bool = False) -> tuple[int, int]:
+    """(width, height) of all the pictures, as :func:`picture_size` has it; InputError that names the first that
+    differs."""
+    size = picture_size(paths[0], upright)
     for path in paths[1:]:
-        found = picture_size(path)
+        found = picture_size(path, upright)
         if found != size:
             raise InputError(
                 f"{path}: is {found[0]}x{found[1]} while {paths[0].name} is {size[0]}x{size[1]}; resize it to match"
@@ -142,7 +148,7 @@ def same_size(paths: Sequence[Path]) -> tuple[int, int]:
 def frame_count(video: Path) -> int:
     """Number of frames that a video holds, without decoding them; InputError when it is none."""
     try:
-        count = int(imageio_ffmpeg.count_frames_and_secs(str(video))[0])
+        count = int(imageio_ffmpeg.count_frames_and_secs(ffmpeg_name(video))[0])
     except (OSError, RuntimeError, ValueError):
         count = 0
     if count < 1:
@@ -152,18 +158,28 @@ def frame_count(video: Path) -> int:
 
 def in_number_order(paths: Iterable[Path]) -> list[Path]:
     """By name, with the numbers in names by their value: 2.png before 10.png."""
-    return sorted(paths, key=lambda p: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", p.name)])
+    return sorted(paths, key=lambda p: number_order(p.name))
+
+
+def number_order(name: str) -> list[int | str]:
+    """What names are sorted by so that numbers in them count by their value."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def depths_of(points: NDArray[np.floating] | None, cameras: Sequence[Camera]) -> tuple[float, float]:
     """Near and far of the points (N, 3) that the cameras see; where they tell nothing, around where the cameras' axes
     meet."""
+    return (None if points is None else depths_seen(points, cameras)) or poses.depth_range(cameras)
+
+
+def depths_seen(points: NDArray[np.floating], cameras: Sequence[Camera]) -> tuple[float, float] | None:
+    """Near and far of the points (N, 3) that the cameras see; None where these are too few."""
     seen = []
-    for camera in cameras if points is not None else ():
+    for camera in cameras:
         pixels, z = camera.project(np.asarray(points, np.float64))
         seen.append(z[(z > 0) & (pixels >= 0).all(1) & (pixels < [camera.width, camera.height]).all(1)])
     depths = np.concatenate(seen) if seen else np.zeros(0)
     if len(depths) < LEAST_POINTS:
-        return poses.depth_range(cameras)
+        return None
     near, far = np.quantile(depths, SHARES)
     return float(near) / MARGIN, float(far) * MARGIN

@@ -23,9 +23,9 @@ import numpy as np
 
 from renderer.errors import InputError
 from training.checkpoint import write_json
+from training.data.one_camera import RECORD
 from training.prepare.mapping_types import MappedCameras
 
-RECORD = "prepare.json"
 KEPT = ".prepare"
 FORMAT = 1
 FINISHED = {"cameras", "reason", "error", "frames", "fps"}
@@ -35,15 +35,6 @@ FINISHED = {"cameras", "reason", "error", "frames", "fps"}
 def key_of(*values: object) -> str:
     """A short text that differs when any of the values, which JSON can hold, differs."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def recorded_rate(folder: Path, otherwise: float) -> float:
-    """Frames per second of a prepared clip's pictures; ``otherwise`` where a folder was not prepared."""
-    try:
-        rate = json.loads((folder / RECORD).read_text())["fps"]
-        return float(rate) if float(rate) > 0 else otherwise
-    except (OSError, ValueError, KeyError, TypeError):
-        return otherwise
 
 
 def recorded_inputs(folder: Path) -> str:

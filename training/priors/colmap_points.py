@@ -11,7 +11,7 @@ from renderer.errors import InputError
 from training.alignment import similarity_between
 from training.data.colmap_model import model_beside, read_model
 from training.data.dataset import Dataset, PointCloud
-from training.priors.file_order import file_number
+from training.priors.file_order import file_number, order_of
 
 MISFIT = 0.2
 """Root mean square distance of the cameras after the alignment, as a share of their spread, from which it does not
@@ -27,7 +27,10 @@ def points_beside(dataset: Dataset) -> PointCloud | None:
     if folder is None or len(dataset.camera_names) > 1 or not dataset.posed:
         return None
     model = read_model(folder)
-    numbers = [file_number(dataset, shot, len(model.names), folder) for shot in dataset.shots]
+    names = sorted(map(Path, model.names), key=order_of(dataset))
+    stems = [name.stem for name in names]
+    places = {name: k for k, name in enumerate(map(Path, model.names))}
+    numbers = [places[names[file_number(dataset, shot, len(names), folder, stems)]] for shot in dataset.shots]
     ours = [shot.camera for shot in dataset.shots]
     theirs = [camera.moved(model.world_to_camera[k]) for camera, k in zip(ours, numbers, strict=True)]
     to_clip = similarity_between(theirs, ours)

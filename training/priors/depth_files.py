@@ -1,8 +1,9 @@
 """Depths and disparities from files beside a clip, as depth networks and their scripts write them.
 
-Of each camera one file per picture, in the order of their names, in the folder or, where the clip has several cameras,
-in a folder of each camera's name: ``.npy`` (MiDaS in NSFF's and DynamicNeRF's packaging, Depth Anything), 16-bit
-``.png``, ``.pfm`` (MiDaS); or one ``.npz`` or ``.npy`` of all frames (Video Depth Anything, key ``depths``).
+Of each camera one file per picture, in the pictures' order or of their names, in the folder or, where the clip has
+several cameras, in a folder of each camera's name: ``.npy`` (MiDaS in NSFF's and DynamicNeRF's packaging, Depth
+Anything), 16-bit ``.png``, ``.pfm`` (MiDaS); or one ``.npz`` or ``.npy`` of all frames (Video Depth Anything, key
+``depths``).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from PIL import Image
 from renderer.errors import InputError
 from renderer.files.arrays import read_array
 from training.data.dataset import Dataset
-from training.priors.file_order import file_number
+from training.priors.file_order import file_number, order_of
 
 Values = NDArray[np.float32]
 Kind = Literal["disparity", "depth"]
@@ -41,10 +42,12 @@ def depth_files(folder: Path, dataset: Dataset) -> Callable[[int], Values]:
     learned from or with too few of them, and from the function for one that cannot be read.
     """
     learned = list(dict.fromkeys(dataset.shots[i].camera_name for i in dataset.indices("train")))
-    by_camera = {name: _of_camera(folder, name, len(learned) > 1) for name in learned}
+    order = order_of(dataset)
+    by_camera = {name: sorted(_of_camera(folder, name, len(learned) > 1), key=order) for name in learned}
     for name in dataset.camera_names:
         if name not in by_camera and (files := _files_of(folder, name, True)):
-            by_camera[name] = files
+            by_camera[name] = sorted(files, key=order)
+    stack = lru_cache(maxsize=4)(_stack)
 
     def read(index: int) -> Values:
         shot = dataset.shots[index]
@@ -52,10 +55,11 @@ def depth_files(folder: Path, dataset: Dataset) -> Callable[[int], Values]:
         if files is None:
             return np.full((shot.camera.height, shot.camera.width), np.nan, np.float32)
         if len(files) == 1 and dataset.frame_count > 1:
-            frames = _stack(files[0])
+            frames = stack(files[0])
             values = frames[file_number(dataset, shot, len(frames), files[0])]
         else:
-            values = read_values(files[file_number(dataset, shot, len(files), folder)])
+            stems = [path.stem for path in files]
+            values = read_values(files[file_number(dataset, shot, len(files), folder, stems)])
         return fitted(values, shot.camera.width, shot.camera.height)
 
     read(dataset.indices("train")[0])  # so that what does not fit is said at once
@@ -79,7 +83,7 @@ def _of_camera(folder: Path, name: str, several: bool) -> list[Path]:
 
 def _files_of(folder: Path, name: str, several: bool) -> list[Path]:
     place = _place(folder, name)
-    files = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES)
+    files = [p for p in place.iterdir() if p.suffix.lower() in SUFFIXES]
     if place is folder and several:
         return [p for p in files if re.match(re.escape(name) + r"(\D|$)", p.stem)]
     return files
@@ -89,7 +93,6 @@ def _place(folder: Path, name: str) -> Path:
     return folder / name if (folder / name).is_dir() else folder
 
 
-@lru_cache(maxsize=4)
 def _stack(path: Path) -> Values:
     values = _array(path)
     if values.ndim == 4 and values.shape[-1] == 1:

@@ -1,13 +1,13 @@
 """Optical flow from files beside a clip, as RAFT's scripts and NSFF's preprocessing write it.
 
-``flow_i1/`` or ``flow/`` holds, for frame k of the clip, ``kkkkk_fwd`` (DynamicNeRF: ``kkk_fwd``) to the frame after
+``flow_i1/`` or ``flow/`` holds, for picture k of the clip, ``kkkkk_fwd`` (DynamicNeRF: ``kkk_fwd``) to the one after
 and ``kkkkk_bwd`` to the one before, as ``.npz`` (``flow`` (h, w, 2) and, where there is one, ``mask`` (h, w)),
 ``.npy`` or Middlebury's ``.flo``.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import re
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from renderer.errors import InputError
 from renderer.files.arrays import read_arrays
-from training.data.dataset import Dataset
+from training.data.dataset import Dataset, Shot
+from training.priors.file_order import clock_frames
 
 Flow = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -25,6 +26,7 @@ FOLDERS = ("flow_i1", "flow")
 SUFFIXES = (".npz", ".npy", ".flo")
 DIGITS = (5, 3)
 """Of a frame's number in NSFF's and in DynamicNeRF's names."""
+FORWARD = re.compile(r"(\d{1,9})_fwd")
 MAGIC = 202021.25
 """First number of a .flo file."""
 LARGEST = 1 << 28
@@ -32,25 +34,35 @@ LARGEST = 1 << 28
 
 def flow_from_files(dataset: Dataset, i: int, j: int) -> tuple[Flow, Mask | None] | None:
     """Flow (H, W, 2) in pixels of shot ``i``'s picture to shot ``j``, and (H, W) where its file says that it can be
-    trusted, None where it does not say. None for frames that are not neighbours of the one camera that is learned from,
-    and without a file.
+    trusted, None where it does not say. None for pictures that are not neighbours of the one camera that is learned
+    from, as they are not where only every n-th frame is used, and without a file.
 
     InputError for a file that cannot be read.
     """
     a, b = dataset.shots[i], dataset.shots[j]
     learned = {dataset.shots[k].camera_name for k in dataset.indices("train")} or set(dataset.camera_names)
-    if {a.camera_name, b.camera_name} != learned or abs(a.frame - b.frame) != 1:
+    if {a.camera_name, b.camera_name} != learned:
         return None
-    way = "fwd" if b.frame > a.frame else "bwd"
-    names = [f"{a.frame:0{digits}d}_{way}{s}" for digits in DIGITS for s in SUFFIXES]
+    here, there = _number(a), _number(b)
+    way = "fwd" if there > here else "bwd"
+    names = [f"{here:0{digits}d}_{way}{s}" for digits in DIGITS for s in SUFFIXES]
     path = next((p for f in FOLDERS for name in names if (p := dataset.source / f / name).is_file()), None)
-    if path is None:
+    if path is None or abs(here - there) != 1 or (a.picture is None and _of_more_frames(path.parent, dataset)):
         return None
     flow, mask = read_flow(path)
     return resized(flow, mask, a.camera.width, a.camera.height)
 
 
-@lru_cache(maxsize=8)
+def _number(shot: Shot) -> int:
+    return shot.frame if shot.picture is None else shot.picture
+
+
+def _of_more_frames(folder: Path, dataset: Dataset) -> bool:
+    """Whether a folder holds flow between more frames than the clip's clock has, because only every n-th is used."""
+    numbers = [int(m[1]) for path in folder.iterdir() if (m := FORWARD.fullmatch(path.stem))]
+    return max(numbers, default=0) + 2 > clock_frames(dataset)
+
+
 def read_flow(path: Path) -> tuple[Flow, Mask | None]:
     """(h, w, 2) pixels and (h, w), as in the file."""
     mask = None
