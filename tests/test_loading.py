@@ -14,9 +14,11 @@ from renderer.camera import OPENGL_TO_OPENCV, Camera
 from renderer.errors import InputError
 from tests.tiny import camera_at
 from training.data.dataset import Dataset
+from training.data.generated_layouts import video_frames
 from training.data.images import FileFrames
 from training.data.initial_points import initial_points
 from training.data.loading import DataOptions, open_dataset
+from training.data.rig import frame_count, in_number_order
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 9
 FULL = DataOptions(megapixels=1.0)
@@ -124,6 +126,42 @@ def test_a_distorted_video_is_straightened(tmp_path: Path) -> None:
     data["cameras"][0]["distortion_k1k2p1p2"] = [-0.3, 0, 0, 0]
     path.write_text(json.dumps(data))
     assert np.abs(open_dataset(tmp_path, FULL).read(0).astype(int) - straight).mean() > 3
+
+
+def test_a_straightened_video_shows_nothing_from_beyond_its_edge(tmp_path: Path) -> None:
+    """A lens that bulges inwards leaves no black border, and its camera projects to where the picture shows it."""
+    path = write_videos(tmp_path)
+    video, k1 = tmp_path / "cam0.mp4", 0.1
+    dots = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+    cv2.circle(dots, (52, 38), 2, (0, 0, 0), -1)
+    iio.imwrite(video, np.stack([dots] * FRAMES), fps=30, macro_block_size=2)
+    edit_json(lambda d: d["cameras"][0].update(distortion_k1k2p1p2=[k1, 0, 0, 0]))(path)
+    K = np.array(json.loads(path.read_text())["cameras"][0]["K"])
+    dataset = open_dataset(tmp_path, FULL)
+    picture, camera = dataset.read(0).astype(int), dataset.shots[0].camera
+    edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    assert edge.min() > 150
+    x, y = cv2.undistortPoints(np.array([[[52.0, 38.0]]]), K, np.array([k1, 0, 0, 0]))[0, 0]
+    dark = np.argwhere(picture.mean(2) < 100).mean(0)[::-1] + 0.5
+    np.testing.assert_allclose(dark, [camera.fx * x + camera.cx, camera.fy * y + camera.cy], atol=0.7)
+
+
+def test_a_video_is_read_from_a_folder_with_a_colon_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which ffmpeg would take for a protocol."""
+    (tmp_path / "take:2").mkdir()
+    write_videos(tmp_path / "take:2")
+    monkeypatch.chdir(tmp_path)
+    video = Path("take:2") / "cam0.mp4"
+    assert open_dataset("take:2", FULL).read(0).shape == (HEIGHT, WIDTH, 3)
+    assert frame_count(video) == FRAMES and video_frames(video) == (FRAMES, WIDTH, HEIGHT)
+
+
+def test_numbers_in_names_that_are_no_digits_are_letters() -> None:
+    assert [p.name for p in in_number_order(map(Path, ("\u00b23.png", "10.png", "9.png")))] == [
+        "9.png", "10.png", "\u00b23.png"
+    ]  # fmt: skip
 
 
 def test_cameras_and_frames_can_be_chosen(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from tests.test_prepare_synchronise import seen
 from training.checkpoint import checkpoint_folders
 from training.config import PRESETS, with_changes
 from training.data.dataset import Dataset
+from training.data.lens import Lens, straightening
 from training.data.loading import DataOptions, open_dataset
 from training.data.one_camera import recorded_rate
 from training.data.recognise import recognise
@@ -172,8 +173,11 @@ def test_several_cameras_become_synchronised_videos(tmp_path: Path, clips: tuple
     assert np.abs(right.astype(int) - seen(1.3, 8.5, 30, (64, 80), True)[30])[middle].max() <= 12
     cameras = json.loads((out / "cameras.json").read_text())["cameras"]
     assert [c["distortion_k1k2p1p2"] for c in cameras] == [[0.01, 0, 0, 0]] * 2
+    assert [c["K"][0][2] for c in cameras] == [47.75, 31.75]
     camera = clip.shots[made.frames].camera
-    assert (camera.width, camera.height, camera.cx) == (64, 80, pytest.approx(32.25))
+    straight = straightening(Camera(np.eye(4), 80.5, 80.5, 32.25, 40, 64, 80), Lens(np.array([0.01, 0, 0, 0])))
+    assert straight is not None
+    assert (camera.width, camera.height, camera.cx) == (64, 80, pytest.approx(straight.camera.cx))
     record = json.loads((out / "prepare.json").read_text())
     assert [s["offset_by"] for s in record["sources"]] == ["first", "motion"]
     assert record["sources"][1]["offset"] == pytest.approx(1.3, abs=1 / 60)

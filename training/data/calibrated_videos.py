@@ -6,9 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from renderer.camera import Camera
 from renderer.errors import InputError
@@ -16,16 +14,14 @@ from training.data import poses
 from training.data.dataset import Dataset, Shot
 from training.data.images import VideoFrames, fitted_size, video_info
 from training.data.layouts import DataOptions, Layout, Recognised, Report
+from training.data.lens import HALF_PIXEL, Lens, straightening
 from training.data.looks import at_once, counted
+from training.data.rig import middle_camera
 
-NEGLIGIBLE_SHIFT = 0.05
-"""Pixels by which distortion may move a corner of the shrunk picture before it is undone."""
 KEYS = ("name", "video", "width", "height", "K", "world_to_camera")
 """What an entry has to have."""
 LARGEST = 1e9
 """Pixels, frames and frames per second below which a number is believed."""
-HALF_PIXEL = 0.5
-"""The files' K counts from the centre of the first pixel, ours from its corner."""
 
 
 def open_calibrated_videos(folder: Path, options: DataOptions, report: Report) -> Dataset:
@@ -40,13 +36,13 @@ def open_calibrated_videos(folder: Path, options: DataOptions, report: Report) -
         camera, video = _camera(folder, entry, path, used, options, report)
         shots += [Shot(str(entry["name"]), camera, k / max(1, len(used) - 1), k) for k in range(len(used))]
         frames.append(video)
-    names = [str(entry["name"]) for entry in entries]
-    if len(set(names)) < len(names):
+    cameras = {str(entry["name"]): shots[n * len(used)].camera for n, entry in enumerate(entries)}
+    if len(cameras) < len(entries):
         raise InputError(f"{path}: two cameras have the same name; rename one")
-    cameras = [shots[n * len(used)].camera for n in range(len(entries))]
-    near, far = poses.depth_range(cameras)
+    near, far = poses.depth_range(list(cameras.values()))
     source_of = {(s.camera_name, s.frame): divmod(i, len(used)) for i, s in enumerate(shots)}
-    chosen = poses.split_cameras(poses.with_near(shots, near), options, _middle(names, cameras))
+    middle = next(iter(middle_camera(cameras)), None)
+    chosen = poses.split_cameras(poses.with_near(shots, near), options, middle)
     places = [source_of[s.camera_name, s.frame] for s in chosen]
     return Dataset(
         name=folder.resolve().name,
@@ -56,7 +52,7 @@ def open_calibrated_videos(folder: Path, options: DataOptions, report: Report) -
         duration=used[-1] / _number(entries[0], "fps", path),
         near=near,
         far=far,
-        up=poses.mean_up(cameras),
+        up=poses.mean_up(list(cameras.values())),
     )
 
 
@@ -92,16 +88,11 @@ def _camera(
         raise InputError(f"{video}: is {info.width}x{info.height}, {path.name} says {width}x{height}; correct one")
     pose = poses.rigid(entry["world_to_camera"], path, name)
     size = fitted_size(width, height, options.megapixels)
-    camera = Camera(pose, K[0, 0], K[1, 1], K[0, 2] + HALF_PIXEL, K[1, 2] + HALF_PIXEL, width, height).resized(*size)
-    undistort = None
-    if _corner_shift(K, distortion, width, height) * size[0] / width > NEGLIGIBLE_SHIFT:
-        map_x, map_y = cv2.initUndistortRectifyMap(K, distortion, np.eye(3), K, (width, height), cv2.CV_32FC1)
-
-        def undistort(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            return cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR)  # type: ignore[return-value]
-
-    budget = options.cache_bytes // 4
-    return camera, VideoFrames(video, used, size, budget, report, undistort)
+    camera = Camera(pose, K[0, 0], K[1, 1], K[0, 2] + HALF_PIXEL, K[1, 2] + HALF_PIXEL, width, height)
+    straight = straightening(camera, Lens(distortion))
+    prepare = straight.of_many() if straight else None
+    pictures = VideoFrames(video, used, size, options.cache_bytes // 4, report, prepare)
+    return (straight.camera if straight else camera).resized(*size), pictures
 
 
 def _number(entry: dict[str, Any], key: str, path: Path) -> float:
@@ -109,21 +100,6 @@ def _number(entry: dict[str, Any], key: str, path: Path) -> float:
     if not isinstance(value, int | float) or not 0 < value < LARGEST:
         raise InputError(f"{path}: a camera has no {key} above zero; see the README for the layout")
     return float(value)
-
-
-def _corner_shift(K: NDArray[np.float64], distortion: NDArray[np.float64], width: int, height: int) -> float:
-    """Largest displacement of a corner by the distortion, pixels of the video."""
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], float)
-    straight = cv2.undistortPoints(corners[:, None], K, distortion, P=K)[:, 0]
-    return float(np.linalg.norm(straight - corners, axis=1).max())
-
-
-def _middle(names: list[str], cameras: list[Camera]) -> str | None:
-    """With four cameras or more, the one whose viewing direction is nearest to the mean of the others'."""
-    if len(names) < 4:
-        return None
-    centers = np.stack([c.center for c in cameras])
-    return names[int(np.linalg.norm(centers - centers.mean(0), axis=1).argmin())]
 
 
 def _look(folder: Path) -> Recognised:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderer.camera import Camera
-from training.data.images import Image
+from training.data.images import Image, Undistort
 
 Matrix = NDArray[np.float64]
 NEGLIGIBLE_SHIFT = 0.05
@@ -23,7 +23,7 @@ EDGE = 16
 
 @dataclass(frozen=True)
 class Lens:
-    """``coefficients``: in OpenCV's order, k1 k2 p1 p2 k3 (5,), of a fisheye lens k1 k2 k3 k4 (4,)."""
+    """``coefficients``: in OpenCV's order, k1 k2 p1 p2 and maybe k3 (4 or 5,), of a fisheye lens k1 k2 k3 k4 (4,)."""
 
     coefficients: Matrix
     fisheye: bool = False
@@ -43,12 +43,16 @@ class Straightening:
 
     def __call__(self, image: Image) -> Image:
         """The straight picture of a bent one, both (H, W, C) uint8."""
+        return self.of_many()(image)
+
+    def of_many(self) -> Undistort:
+        """The same for many pictures: where their pixels come from is found once, and kept."""
         models: Any = cv2.fisheye if self.lens.fisheye else cv2
         size = (self.camera.width, self.camera.height)
         columns, rows = models.initUndistortRectifyMap(
             self.bent, self.lens.coefficients, np.eye(3), self.straight, size, cv2.CV_32FC1
         )
-        return cv2.remap(image, columns, rows, cv2.INTER_LINEAR)  # type: ignore[return-value]
+        return lambda image: cv2.remap(image, columns, rows, cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def straightening(bent: Camera, lens: Lens) -> Straightening | None:
