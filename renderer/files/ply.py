@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from renderer.errors import InputError
+from renderer.files.complete import write_whole
 from renderer.files.ply_elements import Ply, read_ply
 from renderer.files.still import StillGaussians
 from renderer.gaussians import Gaussians
@@ -57,7 +58,8 @@ def read_still_ply(path: Path) -> StillGaussians:
 
 
 def still_of_table(path: Path, table: Table) -> StillGaussians:
-    """The same of columns that were read; InputError that names the file for one that is missing."""
+    """The same of columns that were read, without those whose rotation is zero; InputError that names the file for a
+    column that is missing."""
     _check_columns(path, table, (*POSITION, *DC, "opacity", *SCALES, *ROTATION))
     sh = np.zeros((len(table["x"]), 16, 3), np.float32)
     sh[:, 0] = _stacked(table, DC)
@@ -70,10 +72,10 @@ def still_of_table(path: Path, table: Table) -> StillGaussians:
         sh[:, 1 : 1 + count // 3] = rest.transpose(0, 2, 1)
     rotations = _stacked(table, ROTATION)
     lengths = np.linalg.norm(rotations.astype(np.float64), axis=1, keepdims=True)
-    if (lengths == 0).any():
-        raise InputError(f"{path}: a rotation is zero; write the file again")
-    unit = (rotations / lengths).astype(np.float32)
-    return StillGaussians(_stacked(table, POSITION), _stacked(table, SCALES), unit, table["opacity"], sh)
+    unit = (rotations / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    still = StillGaussians(_stacked(table, POSITION), _stacked(table, SCALES), unit, table["opacity"], sh)
+    turned = lengths[:, 0] != 0
+    return still if turned.all() else StillGaussians(**{name: value[turned] for name, value in vars(still).items()})
 
 
 def write_native_ply(path: Path, gaussians: Gaussians) -> None:
@@ -170,7 +172,7 @@ def _time_range(times: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def write_table(path: Path, columns: Table, comments: Sequence[str] = ()) -> None:
-    """Columns (N,) as the float properties of N vertices."""
+    """Columns (N,) as the float properties of N vertices; InputError when it cannot be written."""
     names = list(columns)
     count = len(columns[names[0]])
     rows = np.empty((count, len(names)), "<f4")
@@ -179,14 +181,7 @@ def write_table(path: Path, columns: Table, comments: Sequence[str] = ()) -> Non
     header = ["ply", "format binary_little_endian 1.0", *(f"comment {comment}" for comment in comments)]
     header += [f"element vertex {count}"]
     header += [f"property float {name}" for name in names] + ["end_header"]
-    partial = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes("\n".join(header).encode() + b"\n" + rows.tobytes())
-        partial.replace(path)
-    except OSError as problem:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({problem.strerror}); choose another file") from None
+    write_whole(path, "\n".join(header).encode() + b"\n" + rows.tobytes())
 
 
 def read_table(path: Path) -> Table:

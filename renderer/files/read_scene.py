@@ -26,8 +26,8 @@ def open_scene(path: Path) -> Scene:
     """The scene of a file of 3D Gaussian Splatting (.ply, SuperSplat's compressed one too, .splat, .spz), or of a
     moving one (.ply of the 4DGS code, .splatv).
 
-    Axes and unit are the file's, but for .spz, which is turned to those of a .ply: +y down. Gaussians that are not of
-    numbers are left out. InputError for another kind of file, a damaged one, and one that holds nothing.
+    Axes and unit are the file's, but for .spz, which is turned to those of a .ply: +y down. Gaussians whose numbers no
+    Gaussian has are left out. InputError for another kind of file, a damaged one, and one that holds nothing.
     """
     return read_scene_file(path)[0]
 

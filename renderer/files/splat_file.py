@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from renderer.errors import InputError
+from renderer.files.complete import write_whole
 from renderer.files.still import StillGaussians, byte_logits
 from renderer.harmonics import SH_C0
 
 LAYOUT = np.dtype([("mean", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("rotation", "u1", 4)])
+
+NO_TURN = 128
+"""The byte of a quaternion that stands for zero."""
 
 
 def write_splat_file(path: Path, still: StillGaussians) -> None:
@@ -23,18 +27,12 @@ def write_splat_file(path: Path, still: StillGaussians) -> None:
     rows["rgba"][:, :3] = _bytes(255 * (0.5 + SH_C0 * still.sh[order, 0]))
     rows["rgba"][:, 3] = _bytes(255 * opacity[order])
     rows["rotation"] = _bytes(128 + 128 * still.rotations[order])
-    partial = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(rows.tobytes())
-        partial.replace(path)
-    except OSError as problem:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({problem.strerror}); choose another file") from None
+    write_whole(path, rows.tobytes())
 
 
 def read_splat_file(path: Path) -> StillGaussians:
-    """The inverse, to a byte's precision; InputError for a file of another length."""
+    """The inverse, to a byte's precision, without those whose numbers no Gaussian has; InputError for a file of another
+    length."""
     try:
         data = path.read_bytes()
     except OSError as problem:
@@ -42,11 +40,10 @@ def read_splat_file(path: Path) -> StillGaussians:
     if len(data) % LAYOUT.itemsize:
         raise InputError(f"{path}: holds {len(data)} bytes, which are no whole Gaussians of 32; restore it")
     rows = np.frombuffer(data, LAYOUT)
-    rotations = rows["rotation"].astype(np.float32) / 128 - 1
+    keep = np.isfinite(rows["mean"]).all(1) & np.isfinite(rows["scale"]).all(1) & (rows["scale"] > 0).all(1)
+    rows = rows[keep & (rows["rotation"] != NO_TURN).any(1)]
+    rotations = (rows["rotation"].astype(np.float32) - NO_TURN) / 128
     lengths = np.linalg.norm(rotations, axis=1, keepdims=True)
-    numbers = np.isfinite(rows["mean"]).all() and np.isfinite(rows["scale"]).all()
-    if not (numbers and (rows["scale"] > 0).all() and (lengths > 0).all()):
-        raise InputError(f"{path}: holds numbers that no Gaussian has; restore it")
     sh = np.zeros((len(rows), 16, 3), np.float32)
     sh[:, 0] = (rows["rgba"][:, :3] / 255.0 - 0.5) / SH_C0
     logits = byte_logits(rows["rgba"][:, 3])

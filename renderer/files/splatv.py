@@ -66,8 +66,8 @@ def write_splatv(path: Path, gaussians: SpacetimeGaussians, cameras: Sequence[Na
 
 
 def read_splatv(path: Path) -> tuple[SpacetimeGaussians, list[NamedCamera]]:
-    """What can be seen in a file, to the precision of its half floats, and its cameras; InputError for another kind of
-    file and a damaged one."""
+    """What can be seen in a file, to the precision of its half floats, without those that are not of numbers, and its
+    cameras; InputError for another kind of file and a damaged one."""
     try:
         data = path.read_bytes()
     except OSError as problem:
@@ -86,10 +86,10 @@ def read_splatv(path: Path) -> tuple[SpacetimeGaussians, list[NamedCamera]]:
     if size % LAYOUT.itemsize or len(data) != begin + size:
         raise InputError(f"{path}: holds {len(data) - begin} bytes where {size} are stated; write it again")
     rows = np.frombuffer(data, LAYOUT, offset=begin)
-    rows = rows[rows["rgba"][:, 3] > 0]
-    if not all(np.isfinite(rows[name]).all() for name in LAYOUT.names or () if name != "rgba"):
-        raise InputError(f"{path}: holds numbers that are none; write it again")
-    return _decoded(rows), cameras
+    keep = rows["rgba"][:, 3] > 0
+    for name in set(LAYOUT.names or ()) - {"rgba"}:
+        keep &= np.isfinite(rows[name]).all(tuple(range(1, rows[name].ndim)))
+    return _decoded(rows[keep]), cameras
 
 
 def encoded(gaussians: SpacetimeGaussians) -> NDArray[np.void]:
