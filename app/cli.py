@@ -18,6 +18,7 @@ from app.command_line import parsed, preset_asked_for
 from app.console import JsonFile, open_run, say
 from app.doctor import Doctor
 from app.export import Export
+from app.exports.cameras import home_camera
 from app.exports.jobs import exported
 from app.exports.plans import Quality, VideoExport
 from app.exports.shades import check_shade, shade_of
@@ -29,7 +30,6 @@ from app.painter import Painter
 from app.prepare import Prepare
 from app.protocol import ExportProgress
 from app.ray_plots import plot_rays
-from app.session import home_camera
 from app.subjects import ray_report, subject_of
 from app.tours import PRESETS as TOURS
 from app.tours import Stage, novel_path, through_inputs

@@ -12,19 +12,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from app import jobs
 from app import protocol as p
+from app.exports.cameras import home_camera
 from app.exports.jobs import exported
 from app.painter import Painter
-from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.gaussians import Gaussians
 from renderer.paths import focus_point
 from renderer.scene import Scene
 from training.checkpoint import checkpoint_folder, checkpoint_steps
-from training.data.dataset import Dataset
 from training.depth_term import depth_term
 from training.device import OUT_OF_MEMORY
 from training.facts import StepReport
@@ -450,10 +447,3 @@ def opened_event(run: Run) -> p.Opened:
         has_clip=run.has_clip,
         has_cameras=run.has_cameras,
     )
-
-
-def home_camera(dataset: Dataset) -> Camera:
-    """The training camera nearest to the middle of them all."""
-    cameras = [dataset.shots[i].camera for i in dataset.indices("train")]
-    centers = np.stack([c.center for c in cameras])
-    return cameras[int(np.linalg.norm(centers - np.median(centers, axis=0), axis=1).argmin())]

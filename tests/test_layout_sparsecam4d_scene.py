@@ -263,7 +263,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("no frames", edit(lambda d: d.pop("frames"), TEST), "has no list named frames"),
     ("no intrinsics", edit(lambda d: d.pop("fl_x"), TEST), "fl_x of images/cam00_0000"),
     ("no tie between the worlds", edit(lambda d: d.update(frames=d["frames"][:FRAMES]), TRAIN), "fewer than two"),
-    ("points cut off", lambda f: (f / CLOUD).write_bytes((f / CLOUD).read_bytes()[:-9]), "ends before its 20 points"),
+    ("points cut off", lambda f: (f / CLOUD).write_bytes((f / CLOUD).read_bytes()[:-9]), "bytes for 20 rows of"),
     ("no points", lambda f: (f / CLOUD).write_bytes(ply(POINTS[:0], None)), "holds no points"),
     ("not points", overwrite(CLOUD), "is not a PLY file"),
     ("points in words", lambda f: (f / CLOUD).write_bytes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from app.exports.plans import CameraExport
+from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.files.cameras import NamedCamera
 from renderer.files.colmap_cameras import write_colmap
@@ -54,11 +55,22 @@ def first_cameras(clip: Dataset) -> list[NamedCamera]:
     """Where a viewer of the scene may begin: cameras of the clip, the one in their middle first."""
     cameras = named_cameras(clip)
     distinct = list({named.camera: named for named in (cameras[i] for i in clip.indices("train"))}.values())
-    centers = np.stack([named.camera.center for named in distinct])
-    middle = int(np.linalg.norm(centers - np.median(centers, axis=0), axis=1).argmin())
+    middle = middle_of([named.camera for named in distinct])
     rest = distinct[:middle] + distinct[middle + 1 :]
     spread = np.linspace(0, len(rest) - 1, min(len(rest), MOST_BEGINNINGS - 1)).round().astype(int)
     return [distinct[middle], *(rest[k] for k in spread)]
+
+
+def home_camera(clip: Dataset) -> Camera:
+    """The training camera nearest to the middle of them all."""
+    cameras = [clip.shots[i].camera for i in clip.indices("train")]
+    return cameras[middle_of(cameras)]
+
+
+def middle_of(cameras: Sequence[Camera]) -> int:
+    """Which of the cameras stands nearest to the middle of them all."""
+    centers = np.stack([camera.center for camera in cameras])
+    return int(np.linalg.norm(centers - np.median(centers, axis=0), axis=1).argmin())
 
 
 def check_cameras(job: CameraExport) -> None:

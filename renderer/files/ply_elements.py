@@ -1,4 +1,4 @@
-"""What a binary PLY file of Gaussians holds, element by element, before anybody asks what it means.
+"""What a binary PLY file holds, element by element, before anybody asks what it means.
 
 Little-endian, scalar properties of any type. Elements behind the first one with a list, such as the faces of a mesh,
 are left unread: where they begin says only their own data.
@@ -21,7 +21,7 @@ TYPES = {
     "double": "<f8", "float64": "<f8",
 }  # fmt: skip
 WHOLE_WORDS = {"float", "float32", "double", "float64", "uint", "uint32"}
-"""Types of which Gaussians have at least one."""
+"""Types of which Gaussians and points have at least one."""
 LONGEST_HEADER = 1 << 16
 COUNT = re.compile(r"\d{1,10}")
 
@@ -36,23 +36,25 @@ class Ply:
     comments: tuple[str, ...]
 
 
-def read_ply(path: Path) -> Ply:
-    """All of a file; InputError for another kind of file and a damaged one. The arrays are read-only."""
+def read_ply(path: Path, wanted: str = "a .ply of Gaussians", ends: bool = True) -> Ply:
+    """All of a file; the arrays are read-only. ``wanted``: what to ask for instead of another kind of file. ``ends``:
+    whether the file has to end where its header says. InputError for another kind of file and a damaged one."""
     try:
         data = path.read_bytes()
     except OSError as problem:
-        raise InputError(f"{path}: cannot be read ({problem.strerror}); give a .ply file") from None
+        raise InputError(f"{path}: cannot be read ({problem.strerror}); give {wanted}") from None
     end = re.search(rb"\nend_header\r?\n", data[:LONGEST_HEADER])
     if not data.startswith(b"ply") or end is None:
-        raise InputError(f"{path}: is not a PLY file; give a .ply of Gaussians")
+        raise InputError(f"{path}: is not a PLY file; give {wanted}")
     lines = [line.split() for line in data[: end.start()].decode("ascii", "replace").splitlines()[1:] if line.strip()]
-    if lines[:1] != [["format", "binary_little_endian", "1.0"]]:
+    stated = [words for words in lines if words[0] not in ("comment", "obj_info")]
+    if stated[:1] != [["format", "binary_little_endian", "1.0"]]:
         raise InputError(f"{path}: is not a binary little-endian PLY; write it again as one")
     comments = tuple(" ".join(words[1:]) for words in lines if words[0] == "comment")
     elements: dict[str, NDArray[np.void]] = {}
     skipped: list[str] = []
     at = end.end()
-    for name, count, properties in _declared(lines[1:], path):
+    for name, count, properties in _declared(stated[1:], path, wanted):
         if skipped or any(words[1:2] == ["list"] for words in properties):
             skipped.append(name)
             continue
@@ -63,17 +65,15 @@ def read_ply(path: Path) -> Ply:
             raise InputError(f"{path}: holds {len(data) - at} bytes for {what}; restore it")
         elements[name] = np.frombuffer(data, layout, count, at)
         at += size
-    if not skipped and at != len(data):
+    if ends and not skipped and at != len(data):
         raise InputError(f"{path}: holds {len(data) - at} bytes more than its header states; restore it")
     return Ply(elements, tuple(skipped), comments)
 
 
-def _declared(lines: list[list[str]], path: Path) -> list[tuple[str, int, list[list[str]]]]:
+def _declared(lines: list[list[str]], path: Path, wanted: str) -> list[tuple[str, int, list[list[str]]]]:
     """Name, number of rows and lines of the properties of each element."""
     elements: list[tuple[str, int, list[list[str]]]] = []
     for words in lines:
-        if words[0] in ("comment", "obj_info"):
-            continue
         if words[0] == "element" and len(words) == 3 and COUNT.fullmatch(words[2]):
             elements.append((words[1], int(words[2]), []))
         elif words[0] == "property" and len(words) >= 3 and elements:
@@ -84,9 +84,9 @@ def _declared(lines: list[list[str]], path: Path) -> list[tuple[str, int, list[l
     if len(set(names)) < len(names):
         raise InputError(f"{path}: its header names an element twice; restore it")
     if "vertex" not in names:
-        raise InputError(f"{path}: has other elements than vertices; give a .ply of Gaussians")
+        raise InputError(f"{path}: has other elements than vertices; give {wanted}")
     if not {words[1] for words in elements[names.index("vertex")][2]} & WHOLE_WORDS:
-        raise InputError(f"{path}: has properties that are not floats; give a .ply of Gaussians")
+        raise InputError(f"{path}: has properties that are not floats; give {wanted}")
     return elements
 
 

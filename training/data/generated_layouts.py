@@ -10,7 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
-import imageio.v3 as iio
 import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,8 @@ from training.data.generated import GeneratedFrame, GeneratedViews
 from training.data.images import FileFrames, Image, VideoFrames, ffmpeg_name, fitted_size, video_info
 from training.data.loading import DataOptions, Report
 
-SAME_SHAPE = 0.02
-"""Relative difference of two aspect ratios that is put down to rounding."""
+AGAIN = "generate it again"
+"""What to do about a generated picture."""
 LARGEST = 1e12
 """No number in a file is as large as this."""
 
@@ -106,29 +105,6 @@ class Collected:
         return GeneratedViews(source, self.cameras, self.frames, lambda i: places[i][0][places[i][1]])
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) from the file's head; InputError when it is missing or not a picture."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such picture; generate it again or take its pose out")
-    try:
-        height, width = iio.improps(path, plugin="pillow").shape[:2]
-    except (OSError, ValueError, SyntaxError):
-        raise InputError(f"{path}: not readable as a picture; generate it again") from None
-    return width, height
-
-
-def same_size(paths: Sequence[Path]) -> tuple[int, int]:
-    """(width, height) of all the pictures; InputError that names the first that differs."""
-    size = picture_size(paths[0])
-    for path in paths[1:]:
-        found = picture_size(path)
-        if found != size:
-            raise InputError(
-                f"{path}: is {found[0]}x{found[1]} while {paths[0].name} is {size[0]}x{size[1]}; generate it again"
-            )
-    return size
-
-
 def video_frames(path: Path) -> tuple[int, int, int]:
     """(count, width, height) of a video; InputError when it is none."""
     info = video_info(path)
@@ -175,14 +151,6 @@ def pinhole(pose: NDArray[np.float64], entry: dict[str, Any], keys: Sequence[str
     if width < 1 or height < 1:
         raise InputError(f"{path}: the size of {name} is less than a pixel; restore it")
     return Camera(pose, fx, fy, cx, cy, int(width), int(height))
-
-
-def check_shape(camera: Camera, size: tuple[int, int], picture: Path, path: Path) -> None:
-    """InputError when a picture of ``size`` (width, height) is not as wide for its height as its camera in ``path``."""
-    if abs(camera.width * size[1] / (camera.height * size[0]) - 1) > SAME_SHAPE:
-        raise InputError(
-            f"{picture}: is {size[0]}x{size[1]}, {path.name} says {camera.width}x{camera.height}; correct one"
-        )
 
 
 def files(paths: Sequence[Path], size: tuple[int, int], options: DataOptions, share: int) -> Pictures:

@@ -19,19 +19,10 @@ from renderer.files.camera_path import PINHOLE, read_camera_path
 from renderer.paths import save_path
 from renderer.view import View
 from training.data.generated import GeneratedViews
-from training.data.generated_layouts import (
-    Clip,
-    Collected,
-    Pictures,
-    check_shape,
-    files,
-    in_order,
-    same_size,
-    video,
-    video_frames,
-)
+from training.data.generated_layouts import AGAIN, Clip, Collected, Pictures, files, in_order, video, video_frames
 from training.data.images import fitted_size
 from training.data.loading import Report
+from training.data.rig import check_shape, same_size
 
 PATH_FILE = "camera_path.json"
 
@@ -50,7 +41,7 @@ def open_plain(folder: Path, clip: Clip) -> GeneratedViews:
     counts: dict[int, Path] = {}
     for pose, (item, camera, entry) in enumerate(zip(media, cameras, entries, strict=True)):
         count, size, found = _contents(item)
-        check_shape(camera, size, item, path)
+        check_shape(size, (camera.width, camera.height), item, path)
         if "frames" in entry:
             instants = _instants(entry["frames"], count, item, path)
         else:
@@ -71,7 +62,7 @@ def _contents(item: Path) -> tuple[int, tuple[int, int], list[Path]]:
     """How many pictures, their (width, height), and the files where it is a folder."""
     if item.is_dir():
         found = in_order(item)
-        return len(found), same_size(found), found
+        return len(found), same_size(found, advice=AGAIN), found
     count, width, height = video_frames(item)
     return count, (width, height), []
 

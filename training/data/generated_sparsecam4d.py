@@ -14,7 +14,8 @@ from renderer.errors import InputError
 from training.alignment import Similarity, similarity_between
 from training.data import poses
 from training.data.generated import GeneratedViews
-from training.data.generated_layouts import Clip, Collected, check_shape, files, number, pinhole, same_size
+from training.data.generated_layouts import AGAIN, Clip, Collected, files, number, pinhole
+from training.data.rig import check_shape, same_size
 
 LIST_FILE = "sfm_transforms_extend.json"
 PINHOLE = ("fx", "fy", "cx", "cy", "width", "height")
@@ -72,8 +73,8 @@ def _collect(
     if not found:
         raise InputError(f"{path}: camera {first.id} has no picture of an instant that is used; take it out")
     pictures = [found[frame] for frame in sorted(found)]
-    size = same_size(pictures)
-    check_shape(first.camera, size, pictures[0], path)
+    size = same_size(pictures, advice=AGAIN)
+    check_shape(size, (first.camera.width, first.camera.height), pictures[0], path)
     camera = clip.fitted(to_clip.camera(first.camera), *size)
     collected.cameras.append(camera)
     read = files(pictures, (camera.width, camera.height), clip.options, share)

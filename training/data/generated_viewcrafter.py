@@ -14,8 +14,9 @@ from pathlib import Path
 from renderer.camera import Camera
 from renderer.errors import InputError
 from training.data.generated import GeneratedViews
-from training.data.generated_layouts import Clip, Collected, Pictures, files, in_order, same_size, video, video_frames
+from training.data.generated_layouts import AGAIN, Clip, Collected, Pictures, files, in_order, video, video_frames
 from training.data.images import fitted_size
+from training.data.rig import same_size
 from training.generators.trajectory import STEPS, virtual_cameras
 
 KEEP_EVERY = 2
@@ -83,7 +84,7 @@ def open_step(step: Path, clip: Clip, camera_count: int, share: int = 1) -> tupl
     else:
         path, expected = step / FOLDER, STEPS * gaps + 1
         found = in_order(path)
-        count, size = len(found), same_size(found)
+        count, size = len(found), same_size(found, advice=AGAIN)
     if count != expected:
         raise InputError(
             f"{path}: has {count} frames, but {camera_count} training cameras make {expected}; generate it again from "

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from renderer.errors import InputError
+from renderer.files.ply_elements import TYPES
 from training.data.dataset import PointCloud
-from training.data.ply_points import COLOR, POSITION, TYPES, read_points
+from training.data.ply_points import COLOR, POSITION, read_points
 
 HEAD = 200
 """Bytes within which a file says how it is written."""

@@ -118,30 +118,29 @@ def pinhole(pose: NDArray[np.float64], K: object, size: tuple[int, int], name: s
     return Camera(pose, m[0, 0], m[1, 1], m[0, 2], m[1, 2], *size)
 
 
-def picture_size(path: Path, upright: bool = False) -> tuple[int, int]:
+def picture_size(path: Path, upright: bool = False, advice: str = "") -> tuple[int, int]:
     """(width, height) from the file's head, as its pixels are stored, or ``upright``, as its EXIF orientation turns
-    them; InputError when it is missing or not a picture."""
+    them; InputError, with ``advice`` of what to do, when it is missing or not a picture."""
     if not path.is_file():
-        raise InputError(f"{path}: no such picture; restore it")
+        raise InputError(f"{path}: no such picture; {advice or 'restore it'}")
     try:
         with Pillow.open(path) as image:
             turned = upright and image.getexif().get(ORIENTATION) in ON_THE_SIDE
             return image.size[::-1] if turned else image.size
     except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError):
-        raise InputError(f"{path}: not readable as a picture; restore it, or put a copy of the one before there") \
-            from None  # fmt: skip
+        advice = advice or "restore it, or put a copy of the one before there"
+        raise InputError(f"{path}: not readable as a picture; {advice}") from None
 
 
-def same_size(paths: Sequence[Path], upright: bool = False) -> tuple[int, int]:
+def same_size(paths: Sequence[Path], upright: bool = False, advice: str = "") -> tuple[int, int]:
     """(width, height) of all the pictures, as :func:`picture_size` has it; InputError that names the first that
     differs."""
-    size = picture_size(paths[0], upright)
+    size = picture_size(paths[0], upright, advice)
     for path in paths[1:]:
-        found = picture_size(path, upright)
+        found = picture_size(path, upright, advice)
         if found != size:
-            raise InputError(
-                f"{path}: is {found[0]}x{found[1]} while {paths[0].name} is {size[0]}x{size[1]}; resize it to match"
-            )
+            raise InputError(f"{path}: is {found[0]}x{found[1]} while {paths[0].name} is {size[0]}x{size[1]}; "
+                             f"{advice or 'resize it to match'}")  # fmt: skip
     return size
 
 
