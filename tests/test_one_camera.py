@@ -14,6 +14,7 @@ from tests.test_loading import FRAMES, FULL, write_llff, write_posed_frames
 from tests.tiny import camera_at
 from training.data.dataset import Dataset
 from training.data.loading import DataOptions, open_dataset
+from training.data.rig import check_shape
 from training.priors.colmap_points import points_beside
 from training.priors.depth_files import depth_files
 from training.priors.flow_files import flow_from_files
@@ -227,3 +228,8 @@ def test_pictures_of_another_shape_than_their_cameras_are_refused(
         Image.fromarray(np.zeros((64, 48, 3), np.uint8)).save(path)
     with pytest.raises(InputError, match=rf"000\.png: is 48x64, {table} is for pictures of .*; correct one"):
         open_dataset(tmp_path, FULL)
+
+
+def test_a_camera_of_an_unbelievable_size_is_refused_as_one_of_another_shape() -> None:
+    with pytest.raises(InputError, match="correct one"):
+        check_shape((80, 48), (10**400, 48), Path("a.png"), Path("cameras.txt"))

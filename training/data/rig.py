@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -99,7 +100,7 @@ def fitted_camera(camera: Camera, size: tuple[int, int], picture: Path, path: Pa
 
 def check_shape(size: tuple[int, int], stated: tuple[int, int], picture: Path, path: Path) -> None:
     """InputError when a picture's (width, height) has another shape than what ``path`` states."""
-    if abs(stated[0] * size[1] / (stated[1] * size[0]) - 1) > SAME_SHAPE:
+    if abs(Fraction(int(stated[0] * size[1]), int(stated[1] * size[0])) - 1) > SAME_SHAPE:
         raise InputError(
             f"{picture}: is {size[0]}x{size[1]}, {path.name} is for pictures of {stated[0]}x{stated[1]}; correct one"
         )
