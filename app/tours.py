@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,14 +15,23 @@ from training.data.dataset import Shot
 
 MOST_INPUTS = 12
 """Keyframes on the way of a single moving camera at most, so that they can be edited."""
+BESIDE = np.radians(4.0)
+"""How far a sway leaves the way of a single moving camera."""
 
 
 def novel_path(
     shots: Sequence[Shot], home: Camera, center: Sequence[float], up: Sequence[float], frames: int
 ) -> tuple[View, ...]:
-    """A sway around ``center`` that starts at ``home`` and stays about between the training cameras."""
-    middle = np.array(center, float)
-    return orbit_path(home, middle, np.array(up, float), frames, sway_angles(_training_cameras(shots), middle))
+    """A sway around ``center`` that starts at ``home`` and stays about between the training cameras; of a single moving
+    camera a smaller one, beside the way that it went, at the times at which it was there."""
+    middle, axis = np.array(center, float), np.array(up, float)
+    angles = sway_angles(_training_cameras(shots), middle)
+    if not _goes(_stations(shots)):
+        return orbit_path(home, middle, axis, frames, angles)
+    return tuple(
+        replace(view, camera=circled(view.camera, middle, axis, swung(2 * np.pi * view.time, _beside(angles))))
+        for view in through_inputs(shots, frames)
+    )
 
 
 def through_inputs(shots: Sequence[Shot], frames: int) -> tuple[View, ...]:
@@ -55,7 +64,15 @@ class Stage:
 
 
 def orbit(stage: Stage, seconds: float) -> Track:
-    """One sway between the cameras, back to where it begins, while time runs from 0 to 1."""
+    """One sway between the cameras, back to where it begins, while time runs from 0 to 1; of a single moving camera as
+    :func:`novel_path`."""
+    stations = _chosen_stations(stage.shots)
+    if _goes(stations):
+        middle, axis = np.array(stage.center, float), np.array(stage.up, float)
+        cameras = [
+            circled(shot.camera, middle, axis, swung(2 * np.pi * shot.time, _beside(stage.sway))) for shot in stations
+        ]
+        return _evenly(cameras, np.array([shot.time for shot in stations]), seconds)
     phases = np.linspace(0, 2 * np.pi, 9)
     return _evenly([stage.around(swung(phase, stage.sway)) for phase in phases], np.linspace(0, 1, 9), seconds)
 
@@ -96,13 +113,8 @@ def fixed_camera(stage: Stage, seconds: float) -> Track:
 def through_the_inputs(stage: Stage, seconds: float) -> Track:
     """From training camera to training camera while time runs from 0 to 1, or the way of a single moving camera at the
     times at which it was there, by at most ``MOST_INPUTS`` of its frames."""
-    stations = _stations(stage.shots)
-    if len({shot.camera_name for shot in stations}) == 1:
-        chosen = np.linspace(0, len(stations) - 1, min(len(stations), MOST_INPUTS)).round().astype(int)
-        stations = [stations[i] for i in chosen]
-        times = np.array([shot.time for shot in stations])
-    else:
-        times = np.linspace(0, 1, len(stations))
+    stations = _chosen_stations(stage.shots)
+    times = np.array([shot.time for shot in stations]) if _goes(stations) else np.linspace(0, 1, len(stations))
     return _evenly([shot.camera for shot in stations], times, seconds)
 
 
@@ -134,3 +146,23 @@ def _stations(shots: Sequence[Shot]) -> list[Shot]:
     if len(names) == 1:
         return sorted(train, key=lambda shot: shot.time)
     return [next(shot for shot in train if shot.camera_name == name) for name in names]
+
+
+def _chosen_stations(shots: Sequence[Shot]) -> list[Shot]:
+    """At most ``MOST_INPUTS`` of a single camera."""
+    stations = _stations(shots)
+    if not _goes(stations):
+        return stations
+    chosen = np.linspace(0, len(stations) - 1, min(len(stations), MOST_INPUTS)).round().astype(int)
+    return [stations[i] for i in chosen]
+
+
+def _goes(stations: Sequence[Shot]) -> bool:
+    """Whether they are of a single moving camera."""
+    return len(stations) > 1 and len({shot.camera_name for shot in stations}) == 1
+
+
+def _beside(angles: tuple[float, float]) -> tuple[float, float]:
+    """Half widths of a sway beside a moving camera, of which nobody knows how the scene looked from elsewhere then."""
+    share = min(1.0, BESIDE / angles[0])
+    return share * angles[0], share * angles[1]

@@ -56,6 +56,21 @@ def test_the_centre_stays_where_it_is_in_the_picture_at_home(title: str) -> None
         np.testing.assert_allclose(seen, expected, atol=0.1)  # of 40 pixels, keyframes or not
 
 
+@pytest.mark.parametrize("keyframes", [True, False])
+def test_a_sway_goes_along_with_a_single_moving_camera(keyframes: bool) -> None:
+    given = moving()
+    whole = novel_path(given.shots, given.home, CENTER, UP, 81)
+    views = PRESETS["Orbit"](given, 4.0).views(40, 30, 81) if keyframes else whole
+    apart = []
+    for view in views:
+        filmed = camera_at(0.01 * 40 * view.time).center - np.array(CENTER)
+        arm = view.camera.center - np.array(CENTER)
+        cosine = arm @ filmed / np.linalg.norm(arm) / np.linalg.norm(filmed)
+        apart.append(np.degrees(np.arccos(min(1.0, cosine))))
+    assert views[0].time == 0 and views[-1].time > 0.98
+    assert 3 < max(apart) < 5 and min(apart) < 0.2
+
+
 @pytest.mark.parametrize("title", ["Orbit", "Spiral", "Bullet Time"])
 def test_a_sway_stays_between_the_cameras_and_comes_back(title: str) -> None:
     track = PRESETS[title](stage(), 2.0)
