@@ -12,6 +12,7 @@ import pytest
 
 from renderer.camera import OPENGL_TO_OPENCV, Camera
 from renderer.errors import InputError
+from tests.field_folders import change_json
 from tests.tiny import camera_at
 from training.data.dataset import Dataset
 from training.data.generated_layouts import video_frames
@@ -197,13 +198,8 @@ def test_a_video_larger_than_the_budget_is_read_all_the_same(tmp_path: Path) -> 
 Break = Callable[[Path], None]
 
 
-def edit_json(change: Callable[[dict[str, Any]], object]) -> Break:
-    def apply(path: Path) -> None:
-        data = json.loads(path.read_text())
-        change(data)
-        path.write_text(json.dumps(data))
-
-    return apply
+def edit_json(change: Callable[[Any], object]) -> Break:
+    return lambda path: change_json(path, change)
 
 
 def edit_table(change: Callable[[np.ndarray], np.ndarray | None]) -> Break:
