@@ -49,6 +49,29 @@ def display() -> Iterator["Display"]:
     display.close()
 
 
+@pytest.fixture(scope="module")
+def context() -> Iterator[None]:
+    """An OpenGL context without a window, current in a file of tests; they are skipped where there can be none."""
+    from renderer.gl.context import ContextError, EglContext
+
+    try:
+        context = EglContext()
+    except ContextError as problem:
+        pytest.skip(str(problem))
+    context.make_current()
+    yield
+    context.release()
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs open the tiny clip whatever they are asked for."""
+    from tests.tiny import tiny_dataset
+    from training import run
+
+    monkeypatch.setattr(run, "open_dataset", lambda source, options, report: tiny_dataset())
+
+
 @pytest.fixture
 def real_clip() -> Callable[[str], Path]:
     """The folder of a real clip; the test is skipped where the clips are not."""

@@ -17,6 +17,12 @@ HAS_COMPILER = shutil.which("g++") is not None
 needs_emulator = pytest.mark.skipif(not HAS_COMPILER, reason="the emulator needs g++")
 
 
+def need(*packages: str) -> None:
+    """Skip the test where one of these packages is not installed, as on a machine that only computes."""
+    for package in packages:
+        pytest.importorskip(package, exc_type=ImportError)
+
+
 @pytest.fixture
 def emulate(request: pytest.FixtureRequest) -> Iterator[None]:
     """Kernels run on the CPU, in an order of blocks and threads that the test's name decides: a kernel that needs a

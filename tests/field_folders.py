@@ -1,4 +1,5 @@
-"""What tests of the field's layouts write and break: pictures, videos, cameras of a rig, tables of poses."""
+"""What tests of the field's layouts write and break, and what has to be said of it: pictures, videos, cameras of a rig,
+tables of poses."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 import cv2
 import imageio.v3 as iio
 import numpy as np
+import pytest
 
 from renderer.camera import Camera
 from renderer.errors import InputError
@@ -17,6 +19,7 @@ from tests.tiny import camera_at
 from training.data.dataset import Dataset
 from training.data.layouts import layout_of
 from training.data.loading import DataOptions, open_dataset
+from training.data.recognise import recognise
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 4
 FULL = DataOptions(megapixels=1.0)
@@ -27,6 +30,11 @@ Break = Callable[[Path], object]
 def pictures(count: int, seed: int = 0, width: int = WIDTH, height: int = HEIGHT) -> list[np.ndarray]:
     coarse = np.random.default_rng(seed).integers(0, 255, (count, 6, 8, 3), dtype=np.uint8)
     return [cv2.resize(c, (width, height), interpolation=cv2.INTER_LINEAR) for c in coarse]
+
+
+def noise(width: int, height: int, seed: int) -> np.ndarray:
+    """A picture (height, width, 3) uint8 like no other."""
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
@@ -79,6 +87,13 @@ def assert_sees(dataset: Dataset, camera_name: str, frame: int, expected: Camera
     np.testing.assert_allclose(z, local[:, 2], atol=1e-5)
 
 
+def assert_projects(camera: Camera, points: Any, pixels: Any) -> None:
+    """World points (N, 3) are seen at these pixels (N, 2)."""
+    found, z = camera.project(np.array(points, float))
+    np.testing.assert_allclose(found, np.array(pixels, float), atol=1e-4)
+    assert (z > 0).all()
+
+
 def shot_index(dataset: Dataset, camera_name: str, frame: int) -> int:
     return next(i for i, s in enumerate(dataset.shots) if (s.camera_name, s.frame) == (camera_name, frame))
 
@@ -102,6 +117,16 @@ def refused(folder: Path, layout: str, options: DataOptions = FULL) -> str:
     raise AssertionError("it opened")
 
 
+def assert_said(folder: Path, named: str) -> None:
+    """The clip does not open and one sentence says why; a look at it raises nothing and says whole sentences."""
+    with pytest.raises(InputError) as caught:
+        open_dataset(folder, FULL)
+    assert named in str(caught.value) and "\n" not in str(caught.value)
+    assert ";" in str(caught.value), "it has to say what to do"
+    for text in recognise(folder).missing:
+        assert text.endswith(".") and "\n" not in text
+
+
 def assert_looked_at(folder: Path, layout: str, what: str) -> None:
     found = layout_of(folder)
     assert found is not None and found.name == layout
@@ -111,13 +136,14 @@ def assert_looked_at(folder: Path, layout: str, what: str) -> None:
     open_dataset(look.path, FULL)
 
 
-def edit_json(name: str, change: Callable[[Any], object]) -> Break:
-    def apply(folder: Path) -> None:
-        data = json.loads((folder / name).read_text())
-        change(data)
-        (folder / name).write_text(json.dumps(data))
+def change_json(path: Path, change: Callable[[Any], object]) -> None:
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
 
-    return apply
+
+def edit_json(name: str, change: Callable[[Any], object]) -> Break:
+    return lambda folder: change_json(folder / name, change)
 
 
 def edit_table(name: str, change: Callable[[np.ndarray], np.ndarray | None]) -> Break:

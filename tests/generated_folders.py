@@ -9,6 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 
 from renderer.camera import OPENGL_TO_OPENCV, Camera
+from tests.field_folders import change_json
 from tests.tiny import camera_at
 from training.data.loading import DataOptions
 
@@ -23,12 +24,7 @@ def say_nothing(text: str) -> None:
 
 
 def edit_json(change: Callable[[Any], object]) -> Break:
-    def apply(path: Path) -> None:
-        data = json.loads(path.read_text())
-        change(data)
-        path.write_text(json.dumps(data))
-
-    return apply
+    return lambda path: change_json(path, change)
 
 
 def shade(pose: int, instant: int) -> int:

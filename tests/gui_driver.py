@@ -22,6 +22,8 @@ from tests.gui_nursery import Child, Nursery
 
 ROOT = Path(__file__).parent.parent
 TOOLS = ("Xvfb", "xdotool", "import")
+SMALL = ("demo", "--data.megapixels", "0.02", "--data.frame-step", "4", "--scene.points", "3000", "--steps", "5000")
+"""Arguments for a demo that is soon trained; the last is the number of steps."""
 
 
 def missing_tools() -> list[str]:

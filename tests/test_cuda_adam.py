@@ -9,6 +9,7 @@ from renderer.cuda.adam import CHUNK, FusedAdam
 from renderer.cuda.launch import launched_by
 from renderer.gaussians import Gaussians
 from tests.cuda_emulator import NullLauncher, emulated, needs_emulator
+from tests.cuda_fixtures import need
 
 SHAPES = [(5, 3), (5, 1), (5, 47, 3), (5,), (1,), (), (CHUNK + 3, 2)]
 RATES = (1e-2, 3e-3)
@@ -162,14 +163,16 @@ def scene(device: torch.device, count: int = 6) -> Gaussians:
 def test_a_scene_is_learned_edited_and_resumed_with_it(
     kernels_on: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learning = pytest.importorskip("training.optimizer", exc_type=ImportError)
+    need("cv2", "imageio_ffmpeg", "safetensors", "scipy")
+    from training.optimizer import GaussianOptimizer, LearningRates
+
     if kernels_on.type == "cpu":  # what the optimiser does by itself where the scene is on a GPU
 
         def fused_adam(groups: list[dict[str, object]], eps: float, fused: bool) -> FusedAdam:
             return FusedAdam(groups, eps=eps)
 
         monkeypatch.setattr(torch.optim, "Adam", fused_adam)
-    learner = learning.GaussianOptimizer(scene(kernels_on), learning.LearningRates(), 1.0)
+    learner = GaussianOptimizer(scene(kernels_on), LearningRates(), 1.0)
     assert isinstance(learner._adam, FusedAdam)
 
     def step(target: Any) -> None:
@@ -179,7 +182,7 @@ def test_a_scene_is_learned_edited_and_resumed_with_it(
     step(learner)
     learner.keep(torch.tensor([0, 2, 3], device=kernels_on))
     learner.append({name: value.detach()[:1] for name, value in learner.gaussians.parameters.items()})
-    resumed = learning.GaussianOptimizer(learner.gaussians, learning.LearningRates(), 1.0)
+    resumed = GaussianOptimizer(learner.gaussians, LearningRates(), 1.0)
     moments = learner.moments()
     assert moments["positions.exp_avg"].shape == (4, 3)
     assert moments["positions.exp_avg"][:3].all() and not moments["positions.exp_avg"][3].any()

@@ -27,6 +27,7 @@ from renderer.cuda import splat
 from renderer.slicing import alive_at, slice_at
 from renderer.splat import Splats, reference
 from renderer.splat import splat as splat_3d
+from tests.cuda_fixtures import need
 
 CPU = torch.device("cpu")
 SIZE = (40, 24)
@@ -237,10 +238,12 @@ def test_every_kernel_is_measured(bench: Bench) -> None:
 
 
 def test_the_planes_are_those_of_the_distortion_field() -> None:
-    config = pytest.importorskip("training.config", reason="training.config needs safetensors")
-    distortion = pytest.importorskip("training.distortion")
-    field = config.resolved(config.PRESETS["sparsecam4d"], "cuda").distortion
-    made = distortion.DistortionField(
+    need("cv2", "safetensors", "scipy")
+    from training.config import PRESETS, resolved
+    from training.distortion import DistortionField
+
+    field = resolved(PRESETS["sparsecam4d"], "cuda").distortion
+    made = DistortionField(
         replace(field, space_nodes=8), torch.tensor([[0.0] * 3, [1.0] * 3]), cuda_kernels.FRAMES, cuda_kernels.POSES, 0
     )
     assert made.parts[0].planes.layout == cuda_kernels.ennea(8)

@@ -139,7 +139,7 @@ def assert_alike(
 ) -> None:
     for name, value in outputs_of(expected[0]).items():
         image = outputs_of(found[0])[name].detach().cpu().double()
-        assert float((image - value).abs().max()) <= atol, name
+        assert float((image - value.detach()).abs().max()) <= atol, name
     assert int((found[0].radii.cpu() - expected[0].radii).abs().max() if len(expected[0].radii) else 0) <= 1
     for name, value in expected[1].items():
         assert_close(found[1][name], value, name)

@@ -6,6 +6,7 @@ import torch
 
 from renderer.cuda.images import photometric_loss
 from tests.cuda_emulator import emulated, needs_emulator
+from tests.cuda_fixtures import need
 
 SIZES = [(1, 1), (5, 3), (16, 32), (17, 33), (37, 70)]
 
@@ -104,7 +105,9 @@ def test_other_pictures_are_refused(shapes: tuple[tuple[int, ...], tuple[int, ..
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_pictures_on_the_gpu_are_compared_by_the_kernels() -> None:
-    losses = pytest.importorskip("training.losses", exc_type=ImportError)
+    need("scipy")
+    from training import losses
+
     image, target = pictures(37, 70)
     loss = losses.photometric_loss(image.cuda().requires_grad_(), target.cuda())
     assert type(loss.grad_fn).__qualname__ == "_PhotometricBackward"

@@ -7,16 +7,25 @@ from types import ModuleType
 import pytest
 import torch
 
+from tests.cuda_fixtures import need
+
 CARD = torch.device("cuda")
+PACKAGES = (
+    "cv2", "imageio", "imageio_ffmpeg", "matplotlib", "PIL", "psutil", "safetensors", "scipy", "tqdm", "tyro"
+)  # fmt: skip
+"""Beside those of docs/cuda.md, what training and the command line import."""
 CASES = ["4dgs", "4dgs with depth", "sparsecam4d", "sparsecam4d-released", "ddr", "ddr-released"]
 
 
 @pytest.fixture
 def pretended() -> ModuleType:
-    """The other file, whose imports a machine that only computes may lack."""
+    """The other file; a machine that only computes may lack packages that it needs."""
     if not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU")
-    return pytest.importorskip("tests.test_device", exc_type=ImportError)
+    need(*PACKAGES)
+    from tests import test_device
+
+    return test_device
 
 
 @pytest.mark.cuda

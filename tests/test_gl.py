@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from renderer.camera import Camera, look_at
-from renderer.gl.context import ContextError, EglContext
 from renderer.picture import PALETTES, Lines, Mark, Mode, Pane, Picture, Thumbnail
 from renderer.shading import composed
 from renderer.view import Frame, View
@@ -18,17 +17,6 @@ pytestmark = pytest.mark.gl
 BACKDROP = (0.1, 0.2, 0.3)
 YELLOW = (1.0, 0.76, 0.25)
 KINDS = ("Texture", "Buffer", "Framebuffer", "Renderbuffer", "VertexArray", "Program", "Shader")
-
-
-@pytest.fixture(scope="module")
-def context() -> Iterator[None]:
-    try:
-        context = EglContext()
-    except ContextError as problem:
-        pytest.skip(str(problem))
-    context.make_current()
-    yield
-    context.release()
 
 
 @pytest.fixture(scope="module")

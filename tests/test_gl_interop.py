@@ -3,7 +3,6 @@ that CUDA would, through OpenGL's own mapping, so that all but the driver's part
 
 import ast
 import ctypes
-from collections.abc import Iterator
 from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
@@ -99,17 +98,6 @@ class StandIn:
     def _bound(self, buffer: int) -> int:
         self.gl.glBindBuffer(self.gl.GL_COPY_WRITE_BUFFER, buffer)
         return int(self.gl.GL_COPY_WRITE_BUFFER)
-
-
-@pytest.fixture(scope="module")
-def context() -> Iterator[None]:
-    try:
-        context = EglContext()
-    except ContextError as problem:
-        pytest.skip(str(problem))
-    context.make_current()
-    yield
-    context.release()
 
 
 def planes(width: int = 40, height: int = 30, seed: int = 0) -> Planes:

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from renderer.gaussians import Gaussians, empty_gaussians
-from renderer.gl.context import ContextError, EglContext
 from renderer.render import render_gaussians
 from renderer.view import View
 from tests.tiny import camera_at, random_gaussians
@@ -16,18 +15,12 @@ pytestmark = pytest.mark.gl
 
 
 @pytest.fixture(scope="module")
-def drawer() -> Iterator:  # type: ignore[type-arg]
-    try:
-        context = EglContext()
-    except ContextError as problem:
-        pytest.skip(str(problem))
-    context.make_current()
+def drawer(context: None) -> Iterator:  # type: ignore[type-arg]
     from renderer.gl.splat_drawer import SplatDrawer
 
     drawer = SplatDrawer()
     yield drawer
     drawer.close()
-    context.release()
 
 
 def scene(level: int, count: int = 400) -> Gaussians:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.gui_driver import ROOT, App, Display, missing_tools
+from tests.gui_driver import ROOT, SMALL, App, Display, missing_tools
 from training.checkpoint import load_checkpoint
 
 pytestmark = [
@@ -19,7 +19,6 @@ pytestmark = [
     pytest.mark.skipif(bool(missing_tools()), reason=f"not installed: {', '.join(missing_tools())}"),
 ]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-SMALL = ("demo", "--data.megapixels", "0.02", "--data.frame-step", "4", "--scene.points", "3000", "--steps", "5000")
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ import pytest
 from PIL import Image
 
 from renderer.files.ply import read_still_ply, read_table
-from tests.gui_driver import App, Display, missing_tools
-from tests.test_gui import SMALL
+from tests.gui_driver import SMALL, App, Display, missing_tools
 
 pytestmark = [
     pytest.mark.gui,
@@ -133,12 +132,11 @@ def test_side_by_side_with_the_clip_s_own_picture(app: App, tmp_path: Path) -> N
     write(app, "export", "export_file", tmp_path / "two.mp4")
     video = iio.imread(tmp_path / "two.mp4", plugin="FFMPEG")
     assert video.shape == (6, 90, 2 * 120 + 4, 3)
-    assert (
-        np.ptp(video[0][:, :116].astype(int), axis=-1).mean() != np.ptp(video[0][:, -116:].astype(int), axis=-1).mean()
-    )
+    assert half_difference(video[0]) > 20
 
 
 def test_another_time_and_a_checkpoint_stand_beside_the_scene(app: App, tmp_path: Path) -> None:
+    complaints = app.state()["complaints"]
     app.ask("set", tag="export_path", value="Fixed Camera")
     app.ask("set", tag="export_frames", value=2)
     app.ask("set", tag="export_shown", value="Colour")
@@ -156,7 +154,7 @@ def test_another_time_and_a_checkpoint_stand_beside_the_scene(app: App, tmp_path
     assert step.replace(",", "").isdigit()
     write(app, "export", "export_file", tmp_path / "checkpoint.mp4")
     assert iio.imread(tmp_path / "checkpoint.mp4", plugin="FFMPEG").std() > 5
-    assert app.state()["complaints"] == []
+    assert app.state()["complaints"] == complaints
 
 
 def half_difference(frame: np.ndarray) -> float:

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.gui_driver import App, Display, missing_tools
-from tests.test_gui import SMALL
+from tests.gui_driver import SMALL, App, Display, missing_tools
 
 pytestmark = [
     pytest.mark.gui,

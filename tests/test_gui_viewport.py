@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 from app.looks import MODES
-from tests.gui_driver import App, Display, missing_tools
+from tests.gui_driver import SMALL, App, Display, missing_tools
 
 pytestmark = [
     pytest.mark.gui,
     pytest.mark.skipif(bool(missing_tools()), reason=f"not installed: {', '.join(missing_tools())}"),
 ]
-SMALL = ("demo", "--data.megapixels", "0.02", "--data.frame-step", "4", "--scene.points", "3000", "--steps", "5000")
 TRAINED = 40
 
 

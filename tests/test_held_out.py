@@ -15,10 +15,11 @@ from training.held_out import aligned
 STILL = Similarity(1.0, np.eye(3), np.zeros(3))
 
 
-def pushed(dataset: Dataset) -> Dataset:
-    """The clip with its held-out cameras stated 1 degree and 0.04 wrong."""
+def pushed(dataset: Dataset, degrees: float = 1.0, distance: float = 0.04) -> Dataset:
+    """The clip with its held-out cameras stated wrong, by an angle and a distance in scene units."""
     shots = [
-        replace(s, camera=perturbed([s.camera], 1.0, 0.04, 5)[0]) if s.split == "test" else s for s in dataset.shots
+        replace(s, camera=perturbed([s.camera], degrees, distance, 5)[0]) if s.split == "test" else s
+        for s in dataset.shots
     ]
     return replace(dataset, shots=shots)
 

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.layout_twins import FULL, Damage, assert_projects, assert_said, edited, noise, replaced, resized
+from tests.field_folders import (
+    FULL,
+    Break,
+    assert_projects,
+    assert_said,
+    edit_json,
+    noise,
+    overwrite,
+    remove,
+    resize,
+)
 from training.data.layouts import layout_of
 from training.data.loading import DataOptions, open_dataset
 from training.data.recognise import recognise
@@ -106,33 +116,33 @@ def test_pictures_that_are_gone_are_counted_at_a_look(tmp_path: Path) -> None:
 
 
 TRAIN = "transforms_train.json"
-BROKEN: list[tuple[str, Damage, str]] = [
-    ("not JSON", replaced(TRAIN, b"{"), TRAIN),
-    ("a list", replaced(TRAIN, b"[]"), TRAIN),
-    ("no frames", edited(TRAIN, lambda d: d.pop("frames")), TRAIN),
-    ("no frame", edited(TRAIN, lambda d: d.update(frames=[])), TRAIN),
-    ("empty test", edited("transforms_test.json", lambda d: d.update(frames=[])), "transforms_test.json"),
-    ("no file_path", edited(TRAIN, lambda d: d["frames"][2].pop("file_path")), "frame 2"),
-    ("no matrix", edited(TRAIN, lambda d: d["frames"][2].pop("transform_matrix")), "r_002"),
-    ("wrong shape", edited(TRAIN, lambda d: d["frames"][2]["transform_matrix"].pop()
+BROKEN: list[tuple[str, Break, str]] = [
+    ("not JSON", overwrite(TRAIN, b"{"), TRAIN),
+    ("a list", overwrite(TRAIN, b"[]"), TRAIN),
+    ("no frames", edit_json(TRAIN, lambda d: d.pop("frames")), TRAIN),
+    ("no frame", edit_json(TRAIN, lambda d: d.update(frames=[])), TRAIN),
+    ("empty test", edit_json("transforms_test.json", lambda d: d.update(frames=[])), "transforms_test.json"),
+    ("no file_path", edit_json(TRAIN, lambda d: d["frames"][2].pop("file_path")), "frame 2"),
+    ("no matrix", edit_json(TRAIN, lambda d: d["frames"][2].pop("transform_matrix")), "r_002"),
+    ("wrong shape", edit_json(TRAIN, lambda d: d["frames"][2]["transform_matrix"].pop()
                            and d["frames"][2]["transform_matrix"].pop()), "r_002"),
-    ("not finite", edited(TRAIN, lambda d: d["frames"][2]["transform_matrix"][0].__setitem__(3, math.nan)), "r_002"),
-    ("no rotation", edited(TRAIN, lambda d: d["frames"][2]["transform_matrix"][0].__setitem__(0, 3.0)), "r_002"),
-    ("words", edited(TRAIN, lambda d: d["frames"][2].update(transform_matrix="eye")), "r_002"),
-    ("no angle", edited(TRAIN, lambda d: d.pop("camera_angle_x")), TRAIN),
-    ("no focal length", edited(TRAIN, lambda d: d.update(camera_angle_x=math.pi)), TRAIN),
-    ("zero focal length", edited(TRAIN, lambda d: d.update(fl_x=0)), TRAIN),
-    ("angle of words", edited(TRAIN, lambda d: d.update(camera_angle_x="wide")), "camera_angle_x"),
-    ("some times", edited(TRAIN, lambda d: d["frames"][4].pop("time")), "r_004"),
-    ("times of one list", edited("transforms_test.json", lambda d: [f.pop("time") for f in d["frames"]]), "time"),
-    ("time not finite", edited(TRAIN, lambda d: d["frames"][4].update(time=math.inf)), "time"),
-    ("no picture", replaced("train/r_004.png", None), "r_004.png"),
-    ("not a picture", replaced("train/r_004.png", b"x"), "r_004.png"),
-    ("another size", resized("test/r_001.png"), "r_001.png"),
+    ("not finite", edit_json(TRAIN, lambda d: d["frames"][2]["transform_matrix"][0].__setitem__(3, math.nan)), "r_002"),
+    ("no rotation", edit_json(TRAIN, lambda d: d["frames"][2]["transform_matrix"][0].__setitem__(0, 3.0)), "r_002"),
+    ("words", edit_json(TRAIN, lambda d: d["frames"][2].update(transform_matrix="eye")), "r_002"),
+    ("no angle", edit_json(TRAIN, lambda d: d.pop("camera_angle_x")), TRAIN),
+    ("no focal length", edit_json(TRAIN, lambda d: d.update(camera_angle_x=math.pi)), TRAIN),
+    ("zero focal length", edit_json(TRAIN, lambda d: d.update(fl_x=0)), TRAIN),
+    ("angle of words", edit_json(TRAIN, lambda d: d.update(camera_angle_x="wide")), "camera_angle_x"),
+    ("some times", edit_json(TRAIN, lambda d: d["frames"][4].pop("time")), "r_004"),
+    ("times of one list", edit_json("transforms_test.json", lambda d: [f.pop("time") for f in d["frames"]]), "time"),
+    ("time not finite", edit_json(TRAIN, lambda d: d["frames"][4].update(time=math.inf)), "time"),
+    ("no picture", remove("train/r_004.png"), "r_004.png"),
+    ("not a picture", overwrite("train/r_004.png", b"x"), "r_004.png"),
+    ("another size", resize("test/r_001.png"), "r_001.png"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "damage", "named"), BROKEN, ids=[b[0] for b in BROKEN])
-def test_a_broken_clip_is_named_in_one_sentence(tmp_path: Path, name: str, damage: Damage, named: str) -> None:
+def test_a_broken_clip_is_named_in_one_sentence(tmp_path: Path, name: str, damage: Break, named: str) -> None:
     damage(write_blender(tmp_path))
     assert_said(tmp_path, named)

@@ -12,7 +12,17 @@ import pytest
 from PIL import Image
 
 from renderer.errors import InputError
-from tests.layout_twins import FULL, Damage, assert_projects, assert_said, edited, noise, replaced, resized
+from tests.field_folders import (
+    FULL,
+    Break,
+    assert_projects,
+    assert_said,
+    edit_json,
+    noise,
+    overwrite,
+    remove,
+    resize,
+)
 from tests.test_layout_nerfies import CENTER, SCALE, camera_entry
 from training.data.layouts import layout_of
 from training.data.loading import DataOptions, open_dataset
@@ -87,8 +97,8 @@ def test_the_phone_is_learned_from_and_the_tripods_are_held_out(tmp_path: Path, 
 
 def test_splits_may_leave_pictures_out(tmp_path: Path) -> None:
     write_iphone(tmp_path)
-    edited("splits/val.json", lambda d: d.update(frame_names=["1_00003"]))(tmp_path)
-    edited("splits/train.json", lambda d: d.update(frame_names=d["frame_names"][:6]))(tmp_path)
+    edit_json("splits/val.json", lambda d: d.update(frame_names=["1_00003"]))(tmp_path)
+    edit_json("splits/train.json", lambda d: d.update(frame_names=d["frame_names"][:6]))(tmp_path)
     dataset = open_dataset(tmp_path, FULL)
     assert (len(dataset.indices("train")), len(dataset.indices("test"))) == (6, 1)
 
@@ -133,10 +143,10 @@ def test_the_mask_of_the_pictures_size_is_taken(tmp_path: Path) -> None:
     assert half.covisible(COUNT + 1).any()  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("damage", [replaced, resized], ids=["not a picture", "another shape"])
-def test_a_broken_mask_is_named_when_it_is_read(tmp_path: Path, damage: Callable[..., Damage]) -> None:
+@pytest.mark.parametrize("damage", [overwrite, resize], ids=["not a picture", "another shape"])
+def test_a_broken_mask_is_named_when_it_is_read(tmp_path: Path, damage: Callable[..., Break]) -> None:
     name = "covisible/2x/val/1_00003.png"
-    (damage(name, b"x") if damage is replaced else damage(name, 20, 60))(write_iphone(tmp_path))
+    (damage(name, b"x") if damage is overwrite else damage(name, 20, 60))(write_iphone(tmp_path))
     dataset = open_dataset(tmp_path, FULL)
     assert dataset.covisible is not None and dataset.covisible(COUNT) is not None
     with pytest.raises(InputError) as caught:
@@ -153,27 +163,27 @@ def test_it_is_recognised(tmp_path: Path) -> None:
     assert (told := layout_of(tmp_path)) is not None and told.name == "DyCheck iPhone"
 
 
-BROKEN: list[tuple[str, Damage, str]] = [
-    ("split not JSON", replaced("splits/train.json", b"{"), "train.json"),
-    ("empty split", edited("splits/train.json", lambda d: d.update(frame_names=[])), "train.json"),
-    ("split of no names", edited("splits/val.json", lambda d: d.pop("frame_names")), "val.json"),
-    ("split of others", edited("splits/val.json", lambda d: d.update(frame_names=["7_00000"])), "7_00000"),
-    ("extra not JSON", replaced("extra.json", b"["), "extra.json"),
-    ("fps of zero", edited("extra.json", lambda d: d.update(fps=0)), "extra.json"),
-    ("fps of words", edited("extra.json", lambda d: d.update(fps="fast")), "extra.json"),
-    ("empty list", edited("dataset.json", lambda d: d.update(ids=[])), "dataset.json"),
-    ("metadata too short", edited("metadata.json", lambda d: d.pop("1_00004")), "1_00004"),
-    ("no scale", edited("scene.json", lambda d: d.update(scale=0)), "scene.json"),
-    ("no camera", replaced("camera/1_00004.json", None), "1_00004.json"),
-    ("not finite", edited("camera/0_00004.json", lambda d: d.update(position=[math.inf] * 3)), "0_00004.json"),
-    ("zero focal length", edited("camera/0_00004.json", lambda d: d.update(focal_length=0)), "0_00004.json"),
-    ("no picture", replaced("rgb/1x/1_00004.png", None), "1_00004.png"),
-    ("another size", resized("rgb/1x/1_00004.png"), "1_00004.png"),
+BROKEN: list[tuple[str, Break, str]] = [
+    ("split not JSON", overwrite("splits/train.json", b"{"), "train.json"),
+    ("empty split", edit_json("splits/train.json", lambda d: d.update(frame_names=[])), "train.json"),
+    ("split of no names", edit_json("splits/val.json", lambda d: d.pop("frame_names")), "val.json"),
+    ("split of others", edit_json("splits/val.json", lambda d: d.update(frame_names=["7_00000"])), "7_00000"),
+    ("extra not JSON", overwrite("extra.json", b"["), "extra.json"),
+    ("fps of zero", edit_json("extra.json", lambda d: d.update(fps=0)), "extra.json"),
+    ("fps of words", edit_json("extra.json", lambda d: d.update(fps="fast")), "extra.json"),
+    ("empty list", edit_json("dataset.json", lambda d: d.update(ids=[])), "dataset.json"),
+    ("metadata too short", edit_json("metadata.json", lambda d: d.pop("1_00004")), "1_00004"),
+    ("no scale", edit_json("scene.json", lambda d: d.update(scale=0)), "scene.json"),
+    ("no camera", remove("camera/1_00004.json"), "1_00004.json"),
+    ("not finite", edit_json("camera/0_00004.json", lambda d: d.update(position=[math.inf] * 3)), "0_00004.json"),
+    ("zero focal length", edit_json("camera/0_00004.json", lambda d: d.update(focal_length=0)), "0_00004.json"),
+    ("no picture", remove("rgb/1x/1_00004.png"), "1_00004.png"),
+    ("another size", resize("rgb/1x/1_00004.png"), "1_00004.png"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "damage", "named"), BROKEN, ids=[b[0] for b in BROKEN])
-def test_a_broken_clip_is_named_in_one_sentence(tmp_path: Path, name: str, damage: Damage, named: str) -> None:
+def test_a_broken_clip_is_named_in_one_sentence(tmp_path: Path, name: str, damage: Break, named: str) -> None:
     damage(write_iphone(tmp_path))
     assert_said(tmp_path, named)
 

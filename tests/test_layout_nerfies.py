@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.layout_twins import FULL, Damage, assert_projects, assert_said, edited, noise, replaced, resized
+from tests.field_folders import (
+    FULL,
+    Break,
+    assert_projects,
+    assert_said,
+    edit_json,
+    noise,
+    overwrite,
+    remove,
+    resize,
+)
 from training.data.layouts import layout_of
 from training.data.loading import DataOptions, open_dataset
 from training.data.recognise import recognise
@@ -118,7 +128,7 @@ def test_a_lens_is_straightened(tmp_path: Path) -> None:
     dot = 255 * np.exp(-((grid - [u, v]) ** 2).sum(2) / (2 * 1.5**2))
     Image.fromarray(dot.astype(np.uint8)).convert("RGB").save(tmp_path / "rgb" / "1x" / "000000.png")
     change = {"radial_distortion": [k1, k2, k3], "tangential_distortion": [p1, p2]}
-    edited("camera/000000.json", lambda d: d.update(change))(tmp_path)
+    edit_json("camera/000000.json", lambda d: d.update(change))(tmp_path)
     dataset = open_dataset(tmp_path, FULL)
     image = dataset.read(0).astype(float).sum(2)
     found = (grid * image[..., None]).sum((0, 1)) / image.sum()
@@ -156,39 +166,39 @@ def test_what_is_gone_is_counted_at_a_look(tmp_path: Path) -> None:
 
 
 CAMERA = "camera/000004.json"
-BROKEN: list[tuple[str, Damage, str]] = [
-    ("lists not JSON", replaced("dataset.json", b"{"), "dataset.json"),
-    ("empty list", edited("dataset.json", lambda d: d.update(ids=[])), "dataset.json"),
-    ("no ids", edited("dataset.json", lambda d: d.pop("ids")), "dataset.json"),
-    ("no val_ids", edited("dataset.json", lambda d: d.pop("val_ids")), "val_ids"),
-    ("twice", edited("dataset.json", lambda d: d["ids"].append("000003")), "twice"),
-    ("unknown", edited("dataset.json", lambda d: d.update(val_ids=["000099"])), "000099"),
-    ("nothing to learn", edited("dataset.json", lambda d: d.update(val_ids=["000003"], train_ids=[])), "train_ids"),
-    ("metadata not JSON", replaced("metadata.json", b""), "metadata.json"),
-    ("metadata is a list", replaced("metadata.json", b"[]"), "metadata.json"),
-    ("metadata too short", edited("metadata.json", lambda d: d.pop("000004")), "000004"),
-    ("no instant", edited("metadata.json", lambda d: d["000004"].pop("warp_id")), "000004"),
-    ("instant of words", edited("metadata.json", lambda d: d["000004"].update(warp_id="4")), "000004"),
-    ("scene not JSON", replaced("scene.json", b"x"), "scene.json"),
-    ("no scale", edited("scene.json", lambda d: d.pop("scale")), "scene.json"),
-    ("no center", edited("scene.json", lambda d: d.update(center=[0, 0])), "center"),
-    ("near behind far", edited("scene.json", lambda d: d.update(near=10)), "near"),
-    ("scale not finite", edited("scene.json", lambda d: d.update(scale=math.nan)), "scale"),
-    ("no camera", replaced(CAMERA, None), "000004.json"),
-    ("camera not JSON", replaced(CAMERA, b"{]"), "000004.json"),
-    ("camera is a list", replaced(CAMERA, b"[]"), "000004.json"),
-    ("no orientation", edited(CAMERA, lambda d: d.pop("orientation")), "orientation"),
-    ("wrong shape", edited(CAMERA, lambda d: d["orientation"].pop()), "orientation"),
-    ("not finite", edited(CAMERA, lambda d: d.update(position=[0, math.nan, 0])), "position"),
-    ("no rotation", edited(CAMERA, lambda d: d["orientation"][0].__setitem__(0, 3.0)), "000004.json"),
-    ("zero focal length", edited(CAMERA, lambda d: d.update(focal_length=0)), "focal_length"),
-    ("aspect of zero", edited(CAMERA, lambda d: d.update(pixel_aspect_ratio=0)), "pixel_aspect_ratio"),
-    ("skewed", edited(CAMERA, lambda d: d.update(skew=12.0)), "skew"),
-    ("no size", edited(CAMERA, lambda d: d.update(image_size=[0, 0])), "image_size"),
-    ("another size", edited(CAMERA, lambda d: d.update(image_size=[800, 600])), "000004.png"),
-    ("a resized picture", resized("rgb/1x/000004.png"), "000004.png"),
-    ("no picture", replaced("rgb/1x/000004.png", None), "000004.png"),
-    ("not a picture", replaced("rgb/1x/000004.png", b"x"), "000004.png"),
+BROKEN: list[tuple[str, Break, str]] = [
+    ("lists not JSON", overwrite("dataset.json", b"{"), "dataset.json"),
+    ("empty list", edit_json("dataset.json", lambda d: d.update(ids=[])), "dataset.json"),
+    ("no ids", edit_json("dataset.json", lambda d: d.pop("ids")), "dataset.json"),
+    ("no val_ids", edit_json("dataset.json", lambda d: d.pop("val_ids")), "val_ids"),
+    ("twice", edit_json("dataset.json", lambda d: d["ids"].append("000003")), "twice"),
+    ("unknown", edit_json("dataset.json", lambda d: d.update(val_ids=["000099"])), "000099"),
+    ("nothing to learn", edit_json("dataset.json", lambda d: d.update(val_ids=["000003"], train_ids=[])), "train_ids"),
+    ("metadata not JSON", overwrite("metadata.json", b""), "metadata.json"),
+    ("metadata is a list", overwrite("metadata.json", b"[]"), "metadata.json"),
+    ("metadata too short", edit_json("metadata.json", lambda d: d.pop("000004")), "000004"),
+    ("no instant", edit_json("metadata.json", lambda d: d["000004"].pop("warp_id")), "000004"),
+    ("instant of words", edit_json("metadata.json", lambda d: d["000004"].update(warp_id="4")), "000004"),
+    ("scene not JSON", overwrite("scene.json", b"x"), "scene.json"),
+    ("no scale", edit_json("scene.json", lambda d: d.pop("scale")), "scene.json"),
+    ("no center", edit_json("scene.json", lambda d: d.update(center=[0, 0])), "center"),
+    ("near behind far", edit_json("scene.json", lambda d: d.update(near=10)), "near"),
+    ("scale not finite", edit_json("scene.json", lambda d: d.update(scale=math.nan)), "scale"),
+    ("no camera", remove(CAMERA), "000004.json"),
+    ("camera not JSON", overwrite(CAMERA, b"{]"), "000004.json"),
+    ("camera is a list", overwrite(CAMERA, b"[]"), "000004.json"),
+    ("no orientation", edit_json(CAMERA, lambda d: d.pop("orientation")), "orientation"),
+    ("wrong shape", edit_json(CAMERA, lambda d: d["orientation"].pop()), "orientation"),
+    ("not finite", edit_json(CAMERA, lambda d: d.update(position=[0, math.nan, 0])), "position"),
+    ("no rotation", edit_json(CAMERA, lambda d: d["orientation"][0].__setitem__(0, 3.0)), "000004.json"),
+    ("zero focal length", edit_json(CAMERA, lambda d: d.update(focal_length=0)), "focal_length"),
+    ("aspect of zero", edit_json(CAMERA, lambda d: d.update(pixel_aspect_ratio=0)), "pixel_aspect_ratio"),
+    ("skewed", edit_json(CAMERA, lambda d: d.update(skew=12.0)), "skew"),
+    ("no size", edit_json(CAMERA, lambda d: d.update(image_size=[0, 0])), "image_size"),
+    ("another size", edit_json(CAMERA, lambda d: d.update(image_size=[800, 600])), "000004.png"),
+    ("a resized picture", resize("rgb/1x/000004.png"), "000004.png"),
+    ("no picture", remove("rgb/1x/000004.png"), "000004.png"),
+    ("not a picture", overwrite("rgb/1x/000004.png", b"x"), "000004.png"),
     ("no folder of pictures", lambda folder: (folder / "rgb").rename(folder / "pictures"), "rgb"),
     ("points of a pickle", lambda folder: np.save(folder / "points.npy", np.array([{}])), "points.npy"),
     ("points in a row", lambda folder: np.save(folder / "points.npy", np.zeros(9)), "points.npy"),
@@ -196,6 +206,6 @@ BROKEN: list[tuple[str, Damage, str]] = [
 
 
 @pytest.mark.parametrize(("name", "damage", "named"), BROKEN, ids=[b[0] for b in BROKEN])
-def test_a_broken_clip_is_named_in_one_sentence(tmp_path: Path, name: str, damage: Damage, named: str) -> None:
+def test_a_broken_clip_is_named_in_one_sentence(tmp_path: Path, name: str, damage: Break, named: str) -> None:
     damage(write_nerfies(tmp_path))
     assert_said(tmp_path, named)

@@ -14,7 +14,17 @@ from PIL import Image
 
 from renderer.camera import Camera
 from renderer.errors import InputError
-from tests.layout_twins import FULL, Damage, assert_projects, assert_said, edited, noise, replaced, resized
+from tests.field_folders import (
+    FULL,
+    Break,
+    assert_projects,
+    assert_said,
+    edit_json,
+    noise,
+    overwrite,
+    remove,
+    resize,
+)
 from training.data.layouts import layout_of
 from training.data.lens import Lens, straightening
 from training.data.loading import DataOptions, open_dataset
@@ -88,13 +98,13 @@ def test_without_times_it_is_one_camera_that_moves_in_the_order_of_names(tmp_pat
 
 def test_intrinsics_of_a_frame_come_before_those_of_all(tmp_path: Path) -> None:
     write_nerfstudio(tmp_path)
-    edited("transforms.json", lambda d: next(f for f in d["frames"] if f["file_path"].endswith("_3.png")).update(
+    edit_json("transforms.json", lambda d: next(f for f in d["frames"] if f["file_path"].endswith("_3.png")).update(
         fl_x=60.0, cx=20.0))(tmp_path)  # fmt: skip
     dataset = open_dataset(tmp_path, FULL)
     assert [(s.camera.fx, s.camera.cx) for s in dataset.shots[1:4]] == [(50, 21), (60, 20), (50, 21)]
     for key in ("fl_x", "fl_y", "cx", "cy"):
-        edited("transforms.json", lambda d, key=key: [x.pop(key, 0) for x in (d, *d["frames"])])(tmp_path)  # type: ignore[misc]
-    edited("transforms.json", lambda d: d.update(camera_angle_x=0.8))(tmp_path)
+        edit_json("transforms.json", lambda d, key=key: [x.pop(key, 0) for x in (d, *d["frames"])])(tmp_path)  # type: ignore[misc]
+    edit_json("transforms.json", lambda d: d.update(camera_angle_x=0.8))(tmp_path)
     camera = open_dataset(tmp_path, FULL).shots[2].camera
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == pytest.approx((20 / math.tan(0.4),) * 2 + (20, 15))
 
@@ -107,7 +117,7 @@ def test_times_are_instants_that_several_cameras_share(tmp_path: Path) -> None:
             k = int(frame["file_path"].split("_")[1][:-4]) - 1
             frame.update(time=2.0 + 0.04 * (k % 3), transform_matrix=pose(0.5 * (k // 3)))
 
-    edited("transforms.json", on_a_rig)(tmp_path)
+    edit_json("transforms.json", on_a_rig)(tmp_path)
     dataset = open_dataset(tmp_path, FULL)
     assert dataset.frame_count == 3 and dataset.camera_names == [f"camera{n}" for n in range(5)]
     assert [s.time for s in dataset.shots[:3]] == pytest.approx([0, 0.5, 1])
@@ -133,7 +143,7 @@ def test_what_is_masked_is_black(tmp_path: Path) -> None:
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[:, :10] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    edited("transforms.json", lambda d: [f.update(mask_path="mask.png") for f in d["frames"]])(tmp_path)
+    edit_json("transforms.json", lambda d: [f.update(mask_path="mask.png") for f in d["frames"]])(tmp_path)
     image = open_dataset(tmp_path, FULL).read(4)
     np.testing.assert_array_equal(image[:, :10], noise(WIDTH, HEIGHT, 4)[:, :10])
     assert not image[:, 10:].any()
@@ -224,40 +234,40 @@ def test_it_is_recognised(tmp_path: Path) -> None:
 
 
 FILE = "transforms.json"
-BROKEN: list[tuple[str, Damage, str]] = [
-    ("not JSON", replaced(FILE, b"{"), FILE),
-    ("not text", replaced(FILE, b"\xff\xfe\x00"), FILE),
-    ("no frames", edited(FILE, lambda d: d.pop("frames")), FILE),
-    ("empty list", edited(FILE, lambda d: d.update(frames=[])), FILE),
-    ("frame of numbers", edited(FILE, lambda d: d["frames"].__setitem__(1, 7)), "frame 1"),
-    ("twice", edited(FILE, lambda d: d["frames"].append(d["frames"][0])), "twice"),
-    ("no matrix", edited(FILE, lambda d: d["frames"][1].pop("transform_matrix")), "transform_matrix"),
-    ("wrong shape", edited(FILE, lambda d: d["frames"][1].update(transform_matrix=[[1, 0], [0, 1]])), "shape"),
-    ("not finite", edited(FILE, lambda d: d["frames"][1]["transform_matrix"][1].__setitem__(3, math.nan)), "finite"),
-    ("mirrored", edited(FILE, lambda d: d["frames"][1]["transform_matrix"][0].__setitem__(0, -1)), "rotation"),
-    ("no focal length", edited(FILE, lambda d: d.pop("fl_x")), "fl_x"),
-    ("zero focal length", edited(FILE, lambda d: d.update(fl_y=0)), "focal length"),
-    ("focal length of words", edited(FILE, lambda d: d.update(fl_x="50")), "fl_x"),
-    ("k1 not finite", edited(FILE, lambda d: d.update(k1=math.nan)), "k1"),
-    ("k4 of no fisheye", edited(FILE, lambda d: d.update(k4=0.1)), "k4"),
-    ("panorama", edited(FILE, lambda d: d.update(camera_model="EQUIRECTANGULAR")), "EQUIRECTANGULAR"),
-    ("another size", edited(FILE, lambda d: d.update(w=80, h=60)), "80x60"),
-    ("a resized picture", resized("images/frame_4.png"), "frame_4.png"),
-    ("no picture", replaced("images/frame_4.png", None), "frame_4.png"),
-    ("not a picture", replaced("images/frame_4.png", b"x"), "frame_4.png"),
-    ("some times", edited(FILE, lambda d: d["frames"][0].update(time=1)), "time"),
-    ("time of words", edited(FILE, lambda d: d["frames"][0].update(time="noon")), "time"),
-    ("no such name", edited(FILE, lambda d: d.update(train_filenames=["images/gone.png"])), "gone.png"),
-    ("names in no list", edited(FILE, lambda d: d.update(train_filenames="all")), "train_filenames"),
-    ("no points", edited(FILE, lambda d: d.update(ply_file_path="gone.ply")), "gone.ply"),
-    ("no fps", edited(FILE, lambda d: d.update(fps=[])), "fps"),
-    ("fps of zero", edited(FILE, lambda d: d.update(fps=0)), "fps"),
-    ("fps below zero", edited(FILE, lambda d: d.update(fps=-30)), "fps"),
+BROKEN: list[tuple[str, Break, str]] = [
+    ("not JSON", overwrite(FILE, b"{"), FILE),
+    ("not text", overwrite(FILE, b"\xff\xfe\x00"), FILE),
+    ("no frames", edit_json(FILE, lambda d: d.pop("frames")), FILE),
+    ("empty list", edit_json(FILE, lambda d: d.update(frames=[])), FILE),
+    ("frame of numbers", edit_json(FILE, lambda d: d["frames"].__setitem__(1, 7)), "frame 1"),
+    ("twice", edit_json(FILE, lambda d: d["frames"].append(d["frames"][0])), "twice"),
+    ("no matrix", edit_json(FILE, lambda d: d["frames"][1].pop("transform_matrix")), "transform_matrix"),
+    ("wrong shape", edit_json(FILE, lambda d: d["frames"][1].update(transform_matrix=[[1, 0], [0, 1]])), "shape"),
+    ("not finite", edit_json(FILE, lambda d: d["frames"][1]["transform_matrix"][1].__setitem__(3, math.nan)), "finite"),
+    ("mirrored", edit_json(FILE, lambda d: d["frames"][1]["transform_matrix"][0].__setitem__(0, -1)), "rotation"),
+    ("no focal length", edit_json(FILE, lambda d: d.pop("fl_x")), "fl_x"),
+    ("zero focal length", edit_json(FILE, lambda d: d.update(fl_y=0)), "focal length"),
+    ("focal length of words", edit_json(FILE, lambda d: d.update(fl_x="50")), "fl_x"),
+    ("k1 not finite", edit_json(FILE, lambda d: d.update(k1=math.nan)), "k1"),
+    ("k4 of no fisheye", edit_json(FILE, lambda d: d.update(k4=0.1)), "k4"),
+    ("panorama", edit_json(FILE, lambda d: d.update(camera_model="EQUIRECTANGULAR")), "EQUIRECTANGULAR"),
+    ("another size", edit_json(FILE, lambda d: d.update(w=80, h=60)), "80x60"),
+    ("a resized picture", resize("images/frame_4.png"), "frame_4.png"),
+    ("no picture", remove("images/frame_4.png"), "frame_4.png"),
+    ("not a picture", overwrite("images/frame_4.png", b"x"), "frame_4.png"),
+    ("some times", edit_json(FILE, lambda d: d["frames"][0].update(time=1)), "time"),
+    ("time of words", edit_json(FILE, lambda d: d["frames"][0].update(time="noon")), "time"),
+    ("no such name", edit_json(FILE, lambda d: d.update(train_filenames=["images/gone.png"])), "gone.png"),
+    ("names in no list", edit_json(FILE, lambda d: d.update(train_filenames="all")), "train_filenames"),
+    ("no points", edit_json(FILE, lambda d: d.update(ply_file_path="gone.ply")), "gone.ply"),
+    ("no fps", edit_json(FILE, lambda d: d.update(fps=[])), "fps"),
+    ("fps of zero", edit_json(FILE, lambda d: d.update(fps=0)), "fps"),
+    ("fps below zero", edit_json(FILE, lambda d: d.update(fps=-30)), "fps"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "damage", "named"), BROKEN, ids=[b[0] for b in BROKEN])
-def test_a_broken_clip_is_named_in_one_sentence(tmp_path: Path, name: str, damage: Damage, named: str) -> None:
+def test_a_broken_clip_is_named_in_one_sentence(tmp_path: Path, name: str, damage: Break, named: str) -> None:
     damage(write_nerfstudio(tmp_path))
     assert_said(tmp_path, named)
 

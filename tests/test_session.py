@@ -11,12 +11,14 @@ import pytest
 
 from app import protocol as p
 from app.exports.plans import CameraExport, GaussianExport, Shade, VideoExport
+from app.session import planned
 from renderer.files.ply import read_still_ply
 from renderer.picture import Mode
 from renderer.view import View
-from tests.listening import Listener, listening, opened, train
+from tests.listening import CONFIG, Listener, listening, opened, train
 from tests.tiny import tiny_dataset
 from training.checkpoint import load_checkpoint
+from training.run import Run
 
 
 @pytest.fixture
@@ -119,11 +121,13 @@ def test_progress_says_what_goes_into_the_window(listener: Listener) -> None:
     assert sum(progress.parts.values()) == pytest.approx(progress.loss, rel=1e-3)
 
 
-def test_a_milestone_is_told_when_it_comes(listener: Listener) -> None:
+def test_a_milestone_is_told_when_it_comes(listener: Listener, tmp_path: Path) -> None:
+    schedule = planned(Run.create("tiny", CONFIG, tmp_path / "another"))
     opened(listener)
     train(listener, 60)
-    told = {e.step for e in listener.events if isinstance(e, p.Milestone)}
-    assert told
+    told = [(e.step, e.text) for e in listener.events if isinstance(e, p.Milestone)]
+    assert told == [(step, m.text) for step in range(1, 61) for m in schedule if m.is_at(step)]
+    assert len(told) == 4  # levels of the harmonics
 
 
 def test_gaussians_and_cameras_are_exported_while_training(listener: Listener, tmp_path: Path) -> None:
