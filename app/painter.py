@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -39,11 +39,12 @@ class Painter:
             return render(self.scene(look.step), look.view, version=look.step)
         return self._run.trainer.draw(look.view)
 
-    def whole(self, look: p.Look) -> Frame:
-        """:meth:`draw` as finely as its view asks for, however long that takes."""
+    def whole(self, look: p.Look) -> Generator[None, None, Frame]:
+        """:meth:`draw` as finely as its view asks for, in pieces, however long that takes; returns the frame."""
         fine = None
         for piece in self.finer(replace(look, view=replace(look.view, overlay=""))) or ():
             fine = piece or fine
+            yield
         if fine is None:
             return self.draw(look)
         if not look.view.overlay:

@@ -40,6 +40,7 @@ CAMERAS_INTERVAL = 2.0
 """Seconds between two words of where learned cameras are."""
 RATE_WINDOW = 50
 """Steps over which the rate and the served share are measured."""
+NOT_SAVED = "The checkpoint could not be written"
 
 Guard = Callable[[Callable[[], object], str], object]
 
@@ -121,12 +122,12 @@ class Session:
         return worked or bool(mail)
 
     def end(self) -> None:
-        """Stop long jobs and keep what was learned."""
+        """Keep what was learned and stop long jobs."""
         self._ending = True
-        for key in list(self._jobs):
-            self._drop(key)
         if self._run.begun and self._run.trainer.done > self._saved_at:
-            self._guard(self._save, "The checkpoint could not be written")
+            self._guard(self._save, NOT_SAVED)
+        for key in list(self._jobs):
+            self._guard(lambda k=key: self._drop(k), "What was begun could not be tidied up")  # type: ignore[misc]
 
     # ---------------------------------------------------------------------------------------- commands
 
@@ -187,10 +188,12 @@ class Session:
     def _drop(self, key: str) -> None:
         """End a job early; an export says so, for its files are gone."""
         job = self._jobs.pop(key, None)
-        if job is not None:
-            job.pieces.close()  # type: ignore[attr-defined]
-        if key == "export" and (job is not None or not self._ending):
-            self._emit(p.ExportProgress(0, 1, cancelled=True))
+        try:
+            if job is not None:
+                job.pieces.close()  # type: ignore[attr-defined]
+        finally:
+            if key == "export" and (job is not None or not self._ending):
+                self._emit(p.ExportProgress(0, 1, cancelled=True))
 
     # ---------------------------------------------------------------------------------------- training
 
@@ -218,9 +221,12 @@ class Session:
     def _guard_training(self) -> None:
         before = self._run.trainer.done
         done = self._guard(self._train_step, "Training stopped")
-        if done is not True and self._run.trainer.done == before:  # it failed: stand still rather than fail again
+        trainer = self._run.trainer
+        at = trainer.done
+        if done is not True and (at == before or (self._until is not None and at >= self._until)):
+            # stand still rather than fail again, or go too far
             self._until = None
-            self._emit(p.Paused(before))
+            self._emit(p.Finished(at) if trainer.finished else p.Paused(at))
 
     def _train_step(self) -> bool:
         """A step; True, as it was done or can be tried again."""
@@ -245,7 +251,7 @@ class Session:
         if reached or self._stamps[-1] - self._progress_at >= PROGRESS_INTERVAL:
             self._report(report)
         if run.is_due(run.config.save_every):
-            self._save()
+            self._guard(self._save, NOT_SAVED)
         if run.is_due(run.config.evaluate_every) and "evaluation" not in self._jobs:
             self._obey(p.Evaluate())
         began = time.monotonic()
@@ -387,10 +393,7 @@ class Session:
             if training and (key.startswith("finer") or (job.rest is not None and not job.rest.over)):
                 continue
             began = time.monotonic()
-            going_on, busy = self._advance(job)
-            if not going_on:
-                self._jobs.pop(key, None)
-            worked = worked or busy
+            worked = self._advance(key, job) or worked
             seconds = time.monotonic() - began
             if job.rest is not None:
                 job.rest.took(seconds)
@@ -398,18 +401,19 @@ class Session:
                 self._serving += seconds
         return worked
 
-    def _advance(self, job: Job) -> tuple[bool, bool]:
-        """A piece of a job: whether it goes on, and whether it had something to do."""
+    def _advance(self, key: str, job: Job) -> bool:
+        """A piece of a job, which is let go of at its end; whether it had something to do."""
         pieces: list[p.Event | jobs.Idle | None] = []
         self._guard(lambda: pieces.extend(itertools.islice(job.pieces, 1)), job.what)
         if not pieces:
-            return False, True
-        if isinstance(pieces[0], jobs.Idle):
-            return True, False
-        if pieces[0] is not None:
+            self._drop(key)
+        elif isinstance(pieces[0], jobs.Idle):
+            return False
+        elif pieces[0] is not None:
             self._emit(pieces[0])
-        ended = isinstance(pieces[0], p.ExportProgress) and pieces[0].finished
-        return not ended, True  # nothing comes after, and the next export may begin
+            if isinstance(pieces[0], p.ExportProgress) and pieces[0].finished:
+                self._jobs.pop(key)  # nothing comes after, and the next export may begin
+        return True
 
 
 def planned(run: Run) -> list[Milestone]:

@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 
 from app import protocol as p
+from app.exports.jobs import exported
 from app.exports.plans import CameraExport, GaussianExport, Shade, VideoExport
+from app.exports.video import VideoWriter
+from app.painter import Painter
 from app.session import planned
 from renderer.files.ply import read_still_ply
 from renderer.picture import Mode
-from renderer.view import View
+from renderer.view import Frame, View
 from tests.listening import CONFIG, Listener, listening, opened, train
 from tests.tiny import tiny_dataset
+from training import run as run_module
 from training.checkpoint import load_checkpoint
 from training.run import Run
 
@@ -157,3 +161,88 @@ def test_a_video_shows_a_mode_beside_the_input_with_the_same_colours_all_along(
     assert video.shape[2] == 2 * 40 + 4
     inputs = np.stack([tiny_dataset().read(k) for k, s in enumerate(event.shots) if s.camera_name == "left"])
     assert np.abs(video[:, :, 44:].astype(int) - inputs).mean() < 12
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("until", [4, 400])
+def test_training_ends_where_it_should_although_the_disk_is_full(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch, until: int
+) -> None:
+    opened(listener)
+    monkeypatch.setattr(Run, "save", full_disk)
+    monkeypatch.setattr(Run, "is_due", lambda run, interval: run.trainer.done in (4, 400))
+    if until == 400:
+        train(listener, 396)
+    listener.engine.send(p.Train(until))
+    failed = listener.until(p.Failed)
+    ended = listener.until(p.Paused if until == 4 else p.Finished, lambda e: e.step >= until)
+    assert isinstance(failed, p.Failed) and "The checkpoint could not be written" in failed.message
+    assert isinstance(ended, p.Paused | p.Finished) and ended.step == until
+
+
+def test_training_ends_where_it_should_although_its_last_step_could_not_be_told(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(listener)
+    log = Run.log
+    monkeypatch.setattr(Run, "log", lambda run, **values: full_disk() if values["step"] == 10 else log(run, **values))
+    listener.engine.send(p.Train(10))
+    paused = listener.until(p.Paused)
+    assert isinstance(paused, p.Paused) and paused.step == 10
+
+
+def test_closing_saves_although_an_export_cannot_be_tidied_up(
+    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = opened(listener)
+    train(listener, 6)
+    listener.engine.send(p.Export(VideoExport(tmp_path / "a.mp4", (View(event.home, 0.5),) * 5000, 24)))
+    listener.until(p.ExportProgress)
+    discard = VideoWriter.discard
+
+    def failing(writer: VideoWriter) -> None:
+        discard(writer)
+        full_disk()
+
+    monkeypatch.setattr(VideoWriter, "discard", failing)
+    assert listener.engine.close()
+    assert load_checkpoint(tmp_path / "run").step == 6
+    listener.until(p.ExportProgress, lambda e: e.cancelled)
+    failed = listener.until(p.Failed)
+    assert isinstance(failed, p.Failed) and "No space left" in failed.message
+
+
+@pytest.fixture
+def painter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Painter:
+    monkeypatch.setattr(run_module, "open_dataset", lambda source, options, report: tiny_dataset())
+    return Painter(Run.create("tiny", CONFIG, tmp_path / "run"))
+
+
+def test_a_video_of_what_is_drawn_in_pieces_leaves_time_between_them(painter: Painter, tmp_path: Path) -> None:
+    run, views = painter._run, [View(tiny_dataset().shots[0].camera, time) for time in (0.0, 1.0)]
+
+    def finer(look: p.Look) -> Iterator[Frame | None]:
+        yield from (None, None, replace(Painter.draw(painter, look), version=7))
+
+    painter.finer = finer  # type: ignore[method-assign]
+    plan = VideoExport(tmp_path / "a.mp4", tuple(views), against="time")
+    events = list(exported(run, painter, plan))
+    assert events.count(None) >= len(views) * 2 * 3
+    drawing = painter.whole(p.Look(replace(views[0], overlay="dynamic")))
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(drawing)
+    assert end.value.value.version == 0 and end.value.value.overlay is not None  # the values are of the coarse frame
+
+
+def test_what_a_video_does_not_show_is_said_before_its_end(listener: Listener, tmp_path: Path) -> None:
+    home = opened(listener).home
+    elsewhere = View(home.zoomed(0.5), 0.4)
+    plan = VideoExport(tmp_path / "a.mp4", (elsewhere,), shade=Shade(Mode.OVERLAY, "error", palette="inferno"))
+    listener.engine.send(p.Export(plan))
+    warned = listener.until(p.Warned)
+    assert isinstance(warned, p.Warned) and "1 of 1 frames show the picture itself" in warned.message
+    listener.until(p.ExportProgress, lambda e: e.finished)

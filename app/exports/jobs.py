@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,24 +30,21 @@ Range = tuple[float, float]
 
 
 def exported(run: Run, painter: Painter, plan: VideoExport | GaussianExport | CameraExport) -> Iterator[p.Event | None]:
-    """Carry a plan out. Closing it leaves nothing behind; what cannot be done raises InputError after a word that it
-    has ended."""
-    try:
-        match plan:
-            case VideoExport():
-                yield from _video(painter, plan)
-            case GaussianExport():
-                gaussians = check_gaussians(run.trainer.scene, plan)
-                cameras = first_cameras(run.trainer.clip())
-                for done, total, _ in write_gaussians(gaussians.cloned(), plan, cameras):
-                    yield p.ExportProgress(done, total, plan.path, finished=done == total)
-            case CameraExport():
-                check_stood(run)
-                for done, total, _ in write_cameras(run.trainer.clip(), run.trainer.scene, plan, plan.pictures):
-                    yield p.ExportProgress(done, total, plan.path, finished=done == total)
-    except Exception:
-        yield p.ExportProgress(0, 1, plan.path, cancelled=True)
-        raise
+    """Carry a plan out, whose files may take the place of others. Closing it leaves nothing behind; InputError for what
+    cannot be done."""
+    match plan:
+        case VideoExport():
+            yield from _video(painter, plan)
+        case GaussianExport():
+            gaussians = check_gaussians(run.trainer.scene, plan)
+            cameras = first_cameras(run.trainer.clip())
+            for done, total, _ in write_gaussians(gaussians.cloned(), plan, cameras):
+                yield p.ExportProgress(done, total, plan.path, finished=done == total)
+        case CameraExport():
+            check_stood(run)
+            clip, scene = run.trainer.clip(), run.trainer.scene
+            for done, total, _ in write_cameras(clip, scene, plan, plan.pictures):
+                yield p.ExportProgress(done, total, plan.path, finished=done == total)
 
 
 def _video(painter: Painter, plan: VideoExport) -> Iterator[p.Event | None]:
@@ -58,16 +55,18 @@ def _video(painter: Painter, plan: VideoExport) -> Iterator[p.Event | None]:
     unknown = 0
     with open_writer(plan.path, plan.fps, plan.quality) as writer:
         for done, view in enumerate(plan.views, start=1):
-            pane = _pane(painter.whole(p.Look(_asked(view, plan.shade))), plan.shade, first)
+            frame = yield from painter.whole(p.Look(_asked(view, plan.shade)))
+            pane = _pane(frame, plan.shade, first)
             unknown += pane.mode == Mode.OVERLAY and pane.frame.overlay is None
             look = _other_look(plan, view)
-            writer.add(_composed(plan, pane, None if look is None else _other_pane(painter, plan, look, second)))
+            other = None if look is None else (yield from _other_pane(painter, plan, look, second))
+            writer.add(_composed(plan, pane, other))
             if done < total:
                 yield p.ExportProgress(done, total, plan.path)
+        if unknown:
+            advice = UNKNOWN.get(plan.shade.overlay.partition("/")[0], "it is not known there")
+            yield p.Warned(f"{plan.path}: {unknown} of {total} frames show the picture itself; {advice}")
     yield p.ExportProgress(total, total, plan.path, finished=True)
-    if unknown:
-        advice = UNKNOWN.get(plan.shade.overlay.partition("/")[0], "it is not known there")
-        yield p.Warned(f"{plan.path}: {unknown} of {total} frames show the picture itself; {advice}")
 
 
 def _asked(view: View, shading: Shade) -> View:
@@ -89,8 +88,8 @@ def _other_look(plan: VideoExport, view: View) -> p.Look | None:
     return None
 
 
-def _other_pane(painter: Painter, plan: VideoExport, look: p.Look, values: Range) -> Pane:
-    frame = painter.whole(look)
+def _other_pane(painter: Painter, plan: VideoExport, look: p.Look, values: Range) -> Generator[None, None, Pane]:
+    frame = yield from painter.whole(look)
     if plan.against in ("input", "generated"):
         return Pane(frame, Mode.PICTURE)
     if plan.against == "mode":
