@@ -155,6 +155,46 @@ def test_pictures_lie_where_the_cameras_say(tmp_path: Path, kind: str) -> None:
     np.testing.assert_array_equal(iio.imread(path), clip.read(index))
 
 
+def own_file(path: Path, text: bytes = b"mine") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text)
+    return path
+
+
+@pytest.mark.parametrize("agreed", [False, True])
+def test_pictures_of_other_names_are_never_removed(tmp_path: Path, agreed: bool) -> None:
+    mine = own_file(tmp_path / "images" / "frame_00001.png")
+    job = CameraExport(tmp_path / "transforms.json", "transforms")
+    with pytest.raises(InputError, match=r"images: holds other files \(frame_00001\.png\)"):
+        list(write_cameras(tiny_dataset(), random_gaussians(30), job, pictures=True, agreed=agreed))
+    assert mine.read_bytes() == b"mine" and not job.path.exists()
+
+
+@pytest.mark.parametrize("kind", ["colmap", "transforms"])
+def test_other_pictures_are_replaced_only_where_somebody_agreed(tmp_path: Path, kind: str) -> None:
+    clip, scene = tiny_dataset(), random_gaussians(30)
+    job = CameraExport(tmp_path if kind == "colmap" else tmp_path / "t.json", kind)  # type: ignore[arg-type]
+    mine = own_file(tmp_path / "images" / "middle_00002.png")
+    with pytest.raises(InputError, match=r"images: holds another middle_00002\.png; choose a new"):
+        list(write_cameras(clip, scene, job, pictures=True))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine] and mine.read_bytes() == b"mine"
+    list(write_cameras(clip, scene, job, pictures=True, agreed=True))
+    np.testing.assert_array_equal(iio.imread(mine), clip.read(5))
+    list(write_cameras(clip, scene, job, pictures=True))  # again: nothing is lost by that
+
+
+@pytest.mark.parametrize("name", ["cameras.txt", "points3D.txt"])
+def test_a_model_of_another_program_is_replaced_only_where_somebody_agreed(tmp_path: Path, name: str) -> None:
+    mine = own_file(tmp_path / "sparse" / "0" / name, b"# Camera list with one line of data per camera:\n")
+    job = CameraExport(tmp_path)
+    with pytest.raises(InputError, match="0: holds a model that dynview has not written; choose a new"):
+        list(write_cameras(tiny_dataset(), random_gaussians(30), job))
+    assert mine.read_bytes().startswith(b"# Camera list")
+    list(write_cameras(tiny_dataset(), random_gaussians(30), job, agreed=True))
+    list(write_cameras(tiny_dataset(), random_gaussians(30), job))
+    assert len(read_model(mine.parent).names) == 12
+
+
 def test_a_cancelled_export_of_cameras_leaves_nothing(tmp_path: Path) -> None:
     job = write_cameras(tiny_dataset(), random_gaussians(30), CameraExport(tmp_path / "m"), pictures=True)
     next(job)

@@ -15,7 +15,7 @@ from app.exports.plans import CameraExport
 from renderer.camera import Camera
 from renderer.errors import InputError
 from renderer.files.cameras import NamedCamera
-from renderer.files.colmap_cameras import write_colmap
+from renderer.files.colmap_cameras import may_be_replaced, write_colmap
 from renderer.files.complete import CompleteFolder, not_written
 from renderer.files.transforms import write_transforms
 from renderer.gaussians import Gaussians
@@ -31,8 +31,7 @@ SOLID = 0.5
 MOST_BEGINNINGS = 10
 """Cameras in a .splatv: viewers choose them with the keys 0 to 9."""
 
-PICTURE = re.compile(r"[\w.-]*\d{5,}\.png")
-"""Names of the pictures that go with cameras."""
+ELSEWHERE = "choose a new or an empty folder for the cameras"
 
 Points = tuple[NDArray[np.floating], NDArray[np.floating]]
 
@@ -88,17 +87,24 @@ def check_stood(run: Run) -> None:
 
 
 def write_cameras(
-    clip: Dataset, scene: Scene, job: CameraExport, pictures: bool = False
+    clip: Dataset, scene: Scene, job: CameraExport, pictures: bool = False, agreed: bool = False
 ) -> Iterator[tuple[int, int, Path]]:
     """Write the cameras, and with ``pictures`` the clip's pictures into ``images/`` beside them, at the size that they
     are learned from: how much is done, of how much, and the newest file. The cameras come last; closing the
-    iterator leaves nothing. InputError when it cannot be written."""
+    iterator leaves nothing.
+
+    ``agreed``: whether a person has agreed to replace what is there in ``images/`` and ``sparse/0``, which nobody has
+    named. InputError where not, unless an export has written it: pictures that are the same, a model of
+    :func:`write_colmap`; and when it cannot be written.
+    """
     check_cameras(job)
+    if job.kind == "colmap" and not (agreed or may_be_replaced(job.path)):
+        raise InputError(f"{job.path / 'sparse' / '0'}: holds a model that dynview has not written; {ELSEWHERE}")
     cameras = named_cameras(clip)
     folder = job.path if job.kind == "colmap" else job.path.parent
     total = 1 + (len(cameras) if pictures else 0)
     if pictures:
-        for done, path in _pictures(clip, cameras, folder / "images"):
+        for done, path in _pictures(clip, cameras, folder / "images", agreed):
             yield done, total, path
     if job.kind == "colmap":
         write_colmap(job.path, cameras, *scene_points(scene, clip))
@@ -107,15 +113,18 @@ def write_cameras(
     yield total, total, job.path
 
 
-def _pictures(clip: Dataset, cameras: list[NamedCamera], folder: Path) -> Iterator[tuple[int, Path]]:
-    images = CompleteFolder(folder, PICTURE)
+def _pictures(clip: Dataset, cameras: list[NamedCamera], folder: Path, agreed: bool) -> Iterator[tuple[int, Path]]:
+    images = CompleteFolder(folder, re.compile("|".join(re.escape(named.picture) for named in cameras)))
     partial = images.begin()
     try:
         for index, named in enumerate(cameras):
             made, data = cv2.imencode(".png", np.ascontiguousarray(clip.read(index)[..., ::-1]))
             assert made, "a picture of bytes can be a PNG"
-            (partial / named.picture).write_bytes(data.tobytes())
-            yield index + 1, folder / named.picture
+            path, new = folder / named.picture, data.tobytes()
+            if not agreed and path.exists() and path.read_bytes() != new:
+                raise InputError(f"{folder}: holds another {named.picture}; {ELSEWHERE}")
+            (partial / named.picture).write_bytes(new)
+            yield index + 1, path
         images.finish()
     except OSError as problem:
         raise not_written(folder, problem) from None

@@ -43,7 +43,7 @@ def exported(run: Run, painter: Painter, plan: VideoExport | GaussianExport | Ca
         case CameraExport():
             check_stood(run)
             clip, scene = run.trainer.clip(), run.trainer.scene
-            for done, total, _ in write_cameras(clip, scene, plan, plan.pictures):
+            for done, total, _ in write_cameras(clip, scene, plan, plan.pictures, agreed=True):
                 yield p.ExportProgress(done, total, plan.path, finished=done == total)
 
 

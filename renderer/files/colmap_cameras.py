@@ -15,6 +15,8 @@ from renderer.files.cameras import NamedCamera
 from renderer.files.complete import CompleteFolder, not_written
 
 OWN = re.compile(r"(cameras|images|points3D)\.txt")
+FIRST_LINE = "# CAMERA_ID MODEL WIDTH HEIGHT FX FY CX CY\n"
+"""Of cameras.txt; COLMAP itself begins with another one."""
 
 
 def write_colmap(
@@ -40,7 +42,7 @@ def write_colmap(
         pose = " ".join(f"{v:.17g}" for v in (*turn, *c.world_to_camera[:3, 3]))
         pictures.append(f"{k} {pose} {lens} {named.picture or named.name}\n\n")
     told = {
-        "cameras.txt": ["# CAMERA_ID MODEL WIDTH HEIGHT FX FY CX CY\n"]
+        "cameras.txt": [FIRST_LINE]
         + [
             f"{k} PINHOLE {w:g} {h:g} " + " ".join(f"{v:.17g}" for v in rest) + "\n"
             for (w, h, *rest), k in lenses.items()
@@ -60,6 +62,17 @@ def write_colmap(
         raise not_written(folder, problem) from None
     finally:
         model.discard()
+
+
+def may_be_replaced(folder: Path) -> bool:
+    """Whether ``folder/sparse/0`` holds no cameras, or those that :func:`write_colmap` has written."""
+    path = folder / "sparse" / "0" / "cameras.txt"
+    try:
+        return path.read_text(errors="replace").startswith(FIRST_LINE)
+    except FileNotFoundError:
+        return not any((path.parent / name).exists() for name in ("images.txt", "points3D.txt"))
+    except OSError:
+        return False
 
 
 def _points(points: NDArray[np.floating] | None, colors: NDArray[np.floating] | None) -> list[str]:

@@ -135,26 +135,33 @@ class ExportPanel(Panel):
     def _ask(self, button: str, section: Section, route: Route | None = None) -> None:
         """Begin, once it is clear that nothing is replaced without a word."""
         plan = section.plan()
-        there = files_of(plan)
-        agreed, section.agreed = section.agreed == str(plan.path), ""
+        agreed, section.agreed = section.agreed, ""
+        there = [path for path in files_of(plan) if str(path) != agreed]
         self._kept.save()
-        if there and not agreed:
+        if there:
             self._question.ask(there, lambda: self._begin(button, plan, route))
         else:
             self._begin(button, plan, route)
 
     def _begin(self, button: str, plan: Plan, route: Route | None) -> None:
-        self._running, self._finished = Running(button, plan, time.monotonic()), None
+        began = time.monotonic()
+        self._running, self._finished = Running(button, plan, began), None
         if route is None or not isinstance(plan, VideoExport):
             self.desk.send(p.Export(plan))
         else:
             self.desk.beside(
-                lambda: replace(plan, views=route()), self._send, lambda: self._end("Nothing was written.")
+                lambda: replace(plan, views=route()),
+                lambda complete: self._send(complete, began),
+                lambda: self._without_route(began),
             )
 
-    def _send(self, plan: VideoExport) -> None:
-        if self._running is None:
-            return  # the scene was closed meanwhile
+    def _without_route(self, began: float) -> None:
+        if self._running is not None and self._running.began == began:
+            self._end("Nothing was written.")
+
+    def _send(self, plan: VideoExport, began: float) -> None:
+        if self._running is None or self._running.began != began:
+            return  # it was cancelled, or the scene was closed, meanwhile
         if not self._running.cancelling:
             self._running = replace(self._running, plan=plan, began=time.monotonic())
             self.desk.send(p.Export(plan))
