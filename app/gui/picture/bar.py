@@ -134,7 +134,7 @@ class ViewportBar:
         fov = 0 if stage.viewpoint is None else round(math.degrees(stage.viewpoint.camera.fov_y), 1)
         shown = (stage.cameras_shown, stage.box_shown, stage.axes_shown)
         known = (
-            self.ranges.of("left", stage.display.shown.mode),
+            self.ranges.of("left", stage.display),
             frame and (frame.view.overlay, frame.overlay is None),
         )
         mirrored = (stage.display, stage.split, shown, fov, known, None if frame is None else frame.overlay_unit)
@@ -168,7 +168,7 @@ class ViewportBar:
 
     def _label_range(self, frame: Frame | None) -> None:
         display = self._stage.display
-        low, high = self.ranges.of("left", display.shown.mode)
+        low, high = self.ranges.of("left", display)
         unit = " scene units" if display.shown.mode == Mode.DEPTH else ""
         if display.shown.mode == Mode.OVERLAY and frame is not None and frame.view.overlay == display.overlay:
             unit = f" {frame.overlay_unit}" if frame.overlay is not None else f" ({_missing(display)})"

@@ -17,25 +17,31 @@ SEEN = 0.5
 
 
 class ValueRanges:
-    """The range of each side and mode, from the last frame that had such values. ``held``: frames change it no more,
-    so that two pictures can be compared by their colours."""
+    """The range of each side, mode and overlay, from the last frame that had such values. ``held``: frames change it no
+    more, so that two pictures can be compared by their colours."""
 
     def __init__(self) -> None:
         self.held = False
-        self._ranges: dict[tuple[p.Side, Mode], Range] = {}
+        self._ranges: dict[tuple[p.Side, Mode, str], Range] = {}
+        self._left: tuple[Mode, str] | None = None  # what is shown there
 
     def clear(self) -> None:
         """Forget all of them."""
         self._ranges.clear()
 
-    def of(self, side: p.Side, mode: Mode) -> Range:
-        """Values at the two ends; both sides of a split have that of the left where it is of the same kind."""
-        return self._ranges.get(("left", mode)) or self._ranges.get((side, mode)) or (0.0, 1.0)
+    def of(self, side: p.Side, display: Display) -> Range:
+        """Values at the two ends; both sides of a split have that of the left where it shows the same."""
+        shown = (display.shown.mode, display.overlay)
+        shared = self._ranges.get(("left", *shown)) if shown == self._left else None
+        return shared or self._ranges.get((side, *shown)) or (0.0, 1.0)
 
     def learn(self, side: p.Side, display: Display, frame: Frame) -> None:
         """Take the range from a frame."""
         mode = display.shown.mode
-        if self.held and (side, mode) in self._ranges:
+        key = (side, mode, display.overlay)
+        if side == "left":
+            self._left = key[1:]
+        if self.held and key in self._ranges:
             return
         if mode == Mode.DEPTH:
             opacity = _some(frame.opacity)
@@ -43,12 +49,12 @@ class ValueRanges:
             depth = _some(frame.depth)[seen] / opacity[seen]
             if depth.size > 16:
                 low, high = np.percentile(depth, (2, 98))
-                self._ranges[side, mode] = (float(low), float(max(high, low + 1e-6)))
+                self._ranges[key] = (float(low), float(max(high, low + 1e-6)))
         elif mode == Mode.OVERLAY and frame.overlay is not None and frame.view.overlay == display.overlay:
             overlay = _some(frame.overlay)
             known = overlay[np.isfinite(overlay)]
             top = max(float(np.percentile(known, 99.5)), 1e-6) if known.size else 1.0
-            self._ranges[side, mode] = (0.0, 1.0 if display.overlay == "dynamic" else top)
+            self._ranges[key] = (0.0, 1.0 if display.overlay == "dynamic" else top)
 
 
 def _some(values: np.ndarray) -> np.ndarray:

@@ -239,7 +239,7 @@ class Viewport(Panel):
         if shown.mode == Mode.OVERLAY and frame.view.overlay != display.overlay:
             return Pane(frame, Mode.COLOR)  # what was asked for has not come yet
         blend = display.blend if shown.mode == Mode.OVERLAY else None
-        return Pane(frame, shown.mode, self._bar.ranges.of(side, shown.mode), shown.palette, blend)
+        return Pane(frame, shown.mode, self._bar.ranges.of(side, display), shown.palette, blend)
 
     def _redraw(self) -> None:
         """Ask OpenGL for the present frames at the present size, where anything has changed."""
