@@ -17,10 +17,10 @@ from app.exports.plans import GaussianExport, VideoExport
 from app.gui.desk import Desk
 from app.gui.export.files import NO_GAUSSIANS, CameraSection, GaussianSection
 from app.gui.export.kept import Kept, show_only
-from app.gui.export.replace_question import ReplaceQuestion
 from app.gui.export.screenshot import ScreenshotSection
 from app.gui.export.video import VideoSection
 from app.gui.panel import Panel
+from app.gui.widgets.replace_question import ReplaceQuestion
 from app.words import amount, duration
 from renderer.view import View
 
@@ -289,11 +289,7 @@ class ExportPanel(Panel):
 
     def catches(self, chord: str) -> bool:
         """While the question is there, keys are for it; Escape leaves everything as it is."""
-        if not self._question.open:
-            return False
-        if chord == "Escape":
-            self._question.cancel()
-        return chord != "Ctrl+Q"
+        return self._question.catches(chord)
 
     def state(self) -> dict[str, Any]:
         """What tests ask."""

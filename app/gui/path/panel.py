@@ -207,6 +207,7 @@ class PathPanel(Panel):
         """The scene was closed: forget it."""
         self._editor.forget()
         self._player.forget()
+        self._files.closed()
         self._aimed = self._looked = self._drawn = None
         dpg.set_value("path_follow", False)
 
@@ -283,6 +284,10 @@ class PathPanel(Panel):
     def actions(self) -> Mapping[str, Callable[[], object]]:
         """What keys do here."""
         return {"path.add": self.add, "path.remove": self.remove, "path.play": self.toggle}
+
+    def catches(self, chord: str) -> bool:
+        """While it is asked whether a file may be replaced, keys are for that."""
+        return self._files.question.catches(chord)
 
     def state(self) -> dict[str, Any]:
         """What tests ask."""
