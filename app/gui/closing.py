@@ -9,7 +9,7 @@ from typing import Any
 
 import dearpygui.dearpygui as dpg
 
-from app.gui.desk import Desk
+from app.gui.desk import Desk, Source
 from app.gui.panel import Panel
 from app.gui.widgets.placing import in_the_middle
 from app.gui.widgets.updates import set_text
@@ -55,6 +55,15 @@ class Closing(Panel):
     def ask_for_scene(self) -> None:
         """The person wants to close the scene."""
         self._ask("Close the scene?", self.desk.close_scene)
+
+    def ask_to_open(self, source: Source) -> None:
+        """The person wants another scene in the place of this one; nothing happens while something else is asked."""
+        if self._then is not None:
+            return
+        if "export" in self.desk.busy:
+            self._ask("Close the scene?", lambda: self.desk.open_scene(source))
+        else:
+            self.desk.open_scene(source)
 
     def _ask(self, title: str, then: Callable[[], None]) -> None:
         again = self._then is not None

@@ -48,11 +48,12 @@ class Source:
 
 
 class Desk:
-    """``send``: hands a command to the engine; while no scene is open it is dropped. ``open_scene``, ``close_scene``:
-    the window's. ``run_action``: does what a key would, by the action's name. ``show_tab``: brings a panel to the
-    front, by its title; ``tab_in_front``: the title of the one that is there. ``offer``: says what a path is and offers
-    to open it. ``log``: what was said, the last ``MOST_ENTRIES``; ``said``: how many there were. ``opening``: what is
-    being opened, empty for nothing."""
+    """``send``: hands a command to the engine; while no scene is open it is dropped. ``open_scene``,
+    ``close_scene``: the window's; ``leave_for``: opens a scene after a question where an export would be cut short.
+    ``run_action``: does what a key would, by the action's name. ``show_tab``: brings a panel to the front, by its
+    title; ``tab_in_front``: the title of the one that is there. ``offer``: says what a path is and offers to open
+    it. ``log``: what was said, the last ``MOST_ENTRIES``; ``said``: how many there were. ``opening``: what is being
+    opened, empty for nothing."""
 
     def __init__(self, skin: Skin, settings: Settings, save: Callable[[Settings], str | None]) -> None:
         self.skin, self._settings, self._save = skin, settings, save
@@ -66,6 +67,7 @@ class Desk:
         self.opening = ""
         self.send: Callable[[p.Command], None] = lambda command: None
         self.open_scene: Callable[[Source], None] = lambda source: None
+        self.leave_for: Callable[[Source], None] = lambda source: None
         self.close_scene: Callable[[], None] = lambda: None
         self.offer: Callable[[str], None] = lambda path: None
         self.run_action: Callable[[str], None] = lambda name: None

@@ -86,6 +86,7 @@ class Window:
             LogPanel(desk),
         )  # fmt: skip
         self._status, self._help, self._closing = Status(desk), HelpSheet(desk), Closing(desk, self._end)
+        desk.leave_for = self._closing.ask_to_open
         self._preferences = Preferences(desk)
         self._layout = Layout(desk, self.viewport, self.timeline)
         self._panels: Sequence[Panel] = (
@@ -204,7 +205,7 @@ class Window:
         self._typing = self._layout.typing()
         self._guard(self.desk.worker.poll)
         self._guard(self.desk.dialogs.poll)
-        self._layout.tick(self.desk.stage.opened is not None or self._opening)
+        self._layout.tick(self.desk.stage.opened is not None or bool(self.desk.opening))
         for panel in self._panels:
             self._guard(lambda panel=panel: panel.tick(now))  # type: ignore[misc]
 
@@ -234,10 +235,6 @@ class Window:
             self._status.failed(problem)
 
     # --------------------------------------------------------------------------------------- scenes
-
-    @property
-    def _opening(self) -> bool:
-        return self._source is not None or self._next is not None
 
     def open_scene(self, source: Source) -> None:
         """Save and close the scene that is open, and open this one."""
@@ -270,6 +267,7 @@ class Window:
             self.desk.stage.close()
             self.desk.busy.clear()
             self._gl.publish(Scene(None))
+            dpg.set_viewport_title("dynview")
             for panel in self._panels:
                 self._guard(panel.closed)
         if self._engine is None and self._next is not None and not self._ending:
@@ -372,7 +370,7 @@ class Window:
         """What tests ask."""
         state: dict[str, Any] = {
             "open": self.desk.stage.opened is not None,
-            "opening": self._opening,
+            "opening": bool(self.desk.opening),
             "events": self._events,
             "complaints": [entry.text for entry in self.desk.log if entry.level != "info"],
             "log": [entry.text for entry in self.desk.log],

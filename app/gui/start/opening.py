@@ -121,9 +121,9 @@ class OpeningCard:
         self._fill("Looking at it ...")
         self.desk.beside(lambda: recognise(path), lambda found: self._recognised(found, number))
 
-    def failed(self, event: p.Failed) -> None:
+    def failed(self, event: p.Failed, path: str) -> None:
         """What was to be opened could not be."""
-        self._forget(self._path)
+        self._forget(path)
         self._fill("This could not be opened.", event.message, event.detail)
 
     def _forget(self, path: str) -> None:

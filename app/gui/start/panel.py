@@ -232,7 +232,7 @@ class StartPanel(Panel):
             case p.Saved() if self._run is not None:
                 self._remember(with_recent(self.desk.settings, self._run).recent)
             case p.Failed() if event.closed:
-                self._card.failed(event)
+                self._card.failed(event, self.desk.opening)
         self._note.handle(event)
 
     def closed(self) -> None:

@@ -48,15 +48,18 @@ class CheckpointList:
         if opened is None or step is None or self._branching:
             return
         self._branching = True
-        self.desk.beside(lambda: branch(opened.run, step), lambda run: self._made(run, step), self._over)
+        self.desk.beside(lambda: branch(opened.run, step), lambda run: self._made(run, step, opened.run), self._over)
 
     def _over(self) -> None:
         self._branching = False
 
-    def _made(self, run: Path, step: int) -> None:
+    def _made(self, run: Path, step: int, before: Path) -> None:
+        """Open the new run, where the one before is still open and nothing else is to be."""
         self._over()
         self.desk.say(f"A new run goes on from step {step:,} in {run}")
-        self.desk.open_scene(Source(str(run)))
+        opened = self.desk.stage.opened
+        if opened is not None and opened.run == before and not self.desk.opening:
+            self.desk.leave_for(Source(str(run)))
 
 
 def _label(step: int) -> str:
