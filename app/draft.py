@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from app.forms import Field, parse, with_value
 from renderer.errors import InputError
 from training.config import PRESETS, TrainConfig, resolved, with_changes
+from training.device import DeviceName
 from training.live import FIXED, check_live, differing
 
 
@@ -42,23 +43,26 @@ def split(run: TrainConfig, wanted: TrainConfig, done: int) -> Split:
 def _refusal(run: TrainConfig, values: Mapping[str, object], done: int) -> str | None:
     """Why a run cannot go on with other values; None where it can."""
     try:
-        check_live(run, resolved(with_changes(run, dict(values)), "cpu"), done)
+        check_live(run, with_changes(run, dict(values)), done)
     except InputError as problem:
         return str(problem)
     return None
 
 
-def edited(config: TrainConfig, field: Field, text: str) -> TrainConfig:
-    """The settings, resolved, with what a person typed for one of them; InputError, one sentence, for what cannot
-    be."""
-    return resolved(with_value(config, field.path, parse(field, text)), "cpu")
+def edited(config: TrainConfig, field: Field, text: str, device: DeviceName) -> TrainConfig:
+    """The settings, resolved for ``device``, with what a person typed for one of them. Another method brings its own
+    values and keeps those that differ from the old one's. InputError, one sentence, for what cannot be."""
+    value = parse(field, text)
+    if field.path == "method":
+        config = with_changes(PRESETS[value], differing(preset(config, device), config))
+    return resolved(with_value(config, field.path, value), device)
 
 
-def preset(config: TrainConfig) -> TrainConfig:
-    """The values that the method of ``config`` stands for, resolved."""
-    return resolved(PRESETS[config.method], "cpu")
+def preset(config: TrainConfig, device: DeviceName) -> TrainConfig:
+    """The values that the method of ``config`` stands for, resolved for ``device``."""
+    return resolved(PRESETS[config.method], device)
 
 
-def unlike_preset(config: TrainConfig) -> dict[str, object]:
+def unlike_preset(config: TrainConfig, device: DeviceName) -> dict[str, object]:
     """What of a resolved configuration is not as its method has it, by dotted name, with the method's values."""
-    return differing(config, preset(config))
+    return differing(config, preset(config, device))

@@ -18,8 +18,9 @@ from itertools import pairwise
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from renderer.errors import InputError
-from training.config import LEAST, PRESETS, TrainConfig, changes, check_values, flattened, resolved, with_changes
+from training.config import LEAST, TrainConfig, check_values, flattened, resolved, with_changes
 from training.data.loading import check_options
+from training.device import DeviceName
 from training.live import LIVE, option
 
 Kind = Literal["int", "float", "bool", "choice", "choices", "text", "ints", "words"]
@@ -53,9 +54,9 @@ class Field:
     live: bool = False
 
 
-def fields_of(config: TrainConfig, device: str = "cpu") -> tuple[Field, ...]:
-    """Every setting in the order of the dataclasses, one group after another. ``device``: "cpu" or "cuda", for what
-    stands for None there."""
+def fields_of(config: TrainConfig, device: DeviceName = "cpu") -> tuple[Field, ...]:
+    """Every setting in the order of the dataclasses, one group after another. ``device``: for what stands for None
+    there."""
     empty: dict[str, object] = {f.path: None for f in _outlines() if f.optional}
     automatic = flattened(resolved(with_changes(config, empty), device))
     return tuple(
@@ -82,13 +83,8 @@ def search(fields: Sequence[Field], text: str) -> tuple[Field, ...]:
 
 
 def with_value(config: TrainConfig, path: str, value: object) -> TrainConfig:
-    """The configuration with another value. Another method brings its own values and keeps those that differ from the
-    old one's, as on the command line. InputError, one sentence, for a value that cannot be."""
-    if path == "method":
-        kept = {name: v for name, v in changes(config).items() if name != "method"}
-        config = with_changes(PRESETS[str(value)], kept)
-    else:
-        config = with_changes(config, {path: value})
+    """The configuration with another value. InputError, one sentence, for a value that cannot be."""
+    config = with_changes(config, {path: value})
     check_values(config)
     check_options(config.data)
     return config

@@ -21,7 +21,9 @@ from renderer.view import Frame, View
 from renderer.weights import Edges
 from training.config import Head, TrainConfig
 from training.data.dataset import Shot
+from training.device import DeviceName
 from training.overlay import TimeSlice
+from training.schedule import Milestone as Planned
 from training.trainer import RayThroughTime, Slices
 
 Side = Literal["left", "right"]
@@ -195,7 +197,8 @@ class Opened:
     ``has_distortion``: whether a field bends the scene for them, so that views may ask for "distortion/HEAD".
     ``checkpoints``: steps of those on disk. ``has_clip``: whether its pictures are there, which training, errors and
     the clip's own pictures need. ``has_cameras``: whether cameras stood where the shots' do; else they are places to
-    look from."""
+    look from. ``device``: where it is learned, which decides values that nobody has set. ``planned``: what the schedule
+    holds."""
 
     name: str
     source: str
@@ -217,6 +220,8 @@ class Opened:
     has_distortion: bool = False
     has_clip: bool = True
     has_cameras: bool = True
+    device: DeviceName = "cpu"
+    planned: tuple[Planned, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -259,11 +264,12 @@ class Milestone:
 
 @dataclass(frozen=True)
 class Configured:
-    """The run's settings are these from now on."""
+    """The run's settings are these from now on, and ``planned`` is what its schedule holds."""
 
     config: TrainConfig = field(repr=False)
     changed: tuple[str, ...]
     step: int
+    planned: tuple[Planned, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

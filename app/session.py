@@ -173,9 +173,12 @@ class Session:
                 self._drop("export")
 
     def _configure(self, values: dict[str, object]) -> None:
-        config = self._run.reconfigure(values)
+        self._run.reconfigure(values)
+        self._configured(tuple(values))
+
+    def _configured(self, changed: tuple[str, ...]) -> None:
         self._milestones = planned(self._run)
-        self._emit(p.Configured(config, tuple(values), self._run.trainer.done))
+        self._emit(p.Configured(self._run.config, changed, self._run.trainer.done, self._milestones))
 
     def _export(self, command: p.Export) -> None:
         if "export" in self._jobs:
@@ -267,12 +270,11 @@ class Session:
         """Go on with less after memory was short; InputError where that cannot be."""
         self._painter.forget()
         text = self._run.economise()
-        self._milestones = planned(self._run)
         trainer, saved = self._run.trainer, checkpoint_steps(self._run.folder)
         if trainer.done in saved:
             self._saved_at = trainer.done
             self._emit(p.Saved(trainer.done, checkpoint_folder(self._run.folder, trainer.done), tuple(saved)))
-        self._emit(p.Configured(self._run.config, ("densify.stop", "densify.max_gaussians"), trainer.done))
+        self._configured(("densify.stop", "densify.max_gaussians"))
         self._emit(p.Warned(text))
 
     def _report(self, report: StepReport) -> None:
@@ -416,10 +418,10 @@ class Session:
         return True
 
 
-def planned(run: Run) -> list[Milestone]:
+def planned(run: Run) -> tuple[Milestone, ...]:
     """What the schedule of a run holds."""
     trainer = run.trainer
-    return milestones(run.config, trainer.generated is not None, trainer.targets.source is not None)
+    return tuple(milestones(run.config, trainer.generated is not None, trainer.targets.source is not None))
 
 
 def opened_event(run: Run) -> p.Opened:
@@ -450,4 +452,6 @@ def opened_event(run: Run) -> p.Opened:
         has_distortion=trainer.generated is not None and trainer.generated.field is not None,
         has_clip=run.has_clip,
         has_cameras=run.has_cameras,
+        device=run.device,
+        planned=planned(run),
     )

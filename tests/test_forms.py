@@ -8,7 +8,7 @@ import pytest
 from app import forms
 from app.forms import field_of, fields_of, parse, search, text_of, with_value
 from renderer.errors import InputError
-from training.config import PRESETS, TrainConfig, changes, flattened, resolved, with_changes
+from training.config import PRESETS, TrainConfig, changes, flattened, resolved
 from training.live import FIXED, LIVE
 
 BASE = TrainConfig()
@@ -137,11 +137,6 @@ def test_a_value_is_put_in_its_place_and_nowhere_else() -> None:
         with_value(BASE, "data.fov", 0.0)
     with pytest.raises(KeyError):
         with_value(BASE, "densify.colour", 1)
-
-
-def test_another_method_brings_its_values_and_keeps_those_that_were_set() -> None:
-    config = with_value(with_value(BASE, "loss.dssim", 0.4), "method", "ddr")
-    assert config == with_changes(PRESETS["ddr"], {"loss.dssim": 0.4})
 
 
 def test_a_setting_without_a_widget_is_refused_rather_than_left_out() -> None:

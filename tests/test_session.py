@@ -14,7 +14,7 @@ from app.exports.jobs import exported
 from app.exports.plans import CameraExport, GaussianExport, Shade, VideoExport
 from app.exports.video import VideoWriter
 from app.painter import Painter
-from app.session import planned
+from app.session import opened_event, planned
 from renderer.files.ply import read_still_ply
 from renderer.picture import Mode
 from renderer.view import Frame, View
@@ -22,7 +22,9 @@ from tests.listening import CONFIG, Listener, listening, opened, train
 from tests.tiny import tiny_dataset
 from training import run as run_module
 from training.checkpoint import load_checkpoint
+from training.config import PRESETS, resolved
 from training.run import Run
+from training.schedule import milestones
 
 
 @pytest.fixture
@@ -84,13 +86,22 @@ def test_a_setting_changes_while_training_and_the_run_remembers_it(listener: Lis
     listener.until(p.Progress)
     listener.engine.send(p.Configure({"loss.dssim": 0.5}))
     event = listener.until(p.Configured)
-    assert isinstance(event, p.Configured) and event.config.loss.dssim == 0.5
+    assert isinstance(event, p.Configured) and event.config.loss.dssim == 0.5 and event.planned
     listener.engine.send(p.Configure({"scene.model": "field"}))
     failed = listener.until(p.Failed)
     assert isinstance(failed, p.Failed) and "scene.model" in failed.message
     listener.engine.send(p.Stop())
     listener.until(p.Saved)
     assert json.loads((tmp_path / "run" / "run.json").read_text())["changes"]["loss.dssim"] == 0.5
+
+
+def test_the_window_is_told_the_device_and_what_the_schedule_holds(painter: Painter) -> None:
+    run = painter._run
+    run.device = "cuda"
+    assert opened_event(run).device == "cuda"
+    run.config = resolved(PRESETS["ddr-released"], "cpu")
+    with_depths, without = (milestones(run.config, False, depths) for depths in (True, False))
+    assert opened_event(run).planned == tuple(without) != tuple(with_depths), "that clip has none"
 
 
 def test_frames_are_measured_beside_training(listener: Listener) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,7 @@ from app.gui.training.facts import TrainingFacts
 from app.gui.training.settings_form import SettingsForm
 from app.training_record import Record, coming, passed, read_record
 from app.words import duration
-from training.config import TrainConfig
-from training.schedule import Milestone, milestones
+from training.schedule import Milestone
 
 EVERY = 0.2
 """Seconds between two changes of the progress bar."""
@@ -34,8 +34,8 @@ class TrainingPanel(Panel):
         super().__init__(desk)
         self.running = False
         self.step, self.steps = 0, 1
-        self._eta = float("nan")
-        self._schedule: list[Milestone] = []
+        self._eta = math.nan
+        self._schedule: tuple[Milestone, ...] = ()
         self._shown_at = 0.0
         self._said = ""
         self._facts, self._curves = TrainingFacts(desk), TrainingCurves(desk)
@@ -100,7 +100,7 @@ class TrainingPanel(Panel):
             case p.Opened():
                 self._opened(event)
             case p.Started():
-                self.step, self.steps = event.step, event.steps
+                self.step, self.steps, self._eta = event.step, event.steps, math.nan
                 self._set_running(True)
             case p.Progress():
                 self._progress(event)
@@ -111,7 +111,7 @@ class TrainingPanel(Panel):
                 self._curves.mark(event.step, event.text)
             case p.Configured():
                 self.steps = event.config.steps or self.steps
-                self._schedule = self._milestones(event.config)
+                self._schedule = event.planned
                 self._set_running(self.running)
             case p.Saved():
                 self._checkpoints.show(event.checkpoints)
@@ -123,7 +123,7 @@ class TrainingPanel(Panel):
         dpg.configure_item("train_no_clip", show=not event.has_clip)
         dpg.configure_item("train_sections", show=event.has_clip)
         self.step, self.steps = event.step, event.steps
-        self._schedule = self._milestones(event.config)
+        self._schedule = event.planned
         unit = "Gaussians" if event.model == "gaussians" else "values"
         marks = passed(self._schedule, event.step)
         self._curves.begin(Record(), marks, unit, event.config.cameras.enabled)
@@ -146,10 +146,6 @@ class TrainingPanel(Panel):
             step = max(held_out)
             self._facts.measured(held_out[step], step)
 
-    def _milestones(self, config: TrainConfig) -> list[Milestone]:
-        opened = self.desk.stage.opened
-        return milestones(config, opened is not None and bool(opened.virtual_cameras))
-
     def _progress(self, event: p.Progress) -> None:
         self.step, self.steps, self._eta = event.step, event.steps, event.eta
         values = {
@@ -163,7 +159,7 @@ class TrainingPanel(Panel):
         """The scene was closed: forget it."""
         dpg.configure_item("train_no_clip", show=False)
         dpg.configure_item("train_sections", show=True)
-        self.running, self.step, self.steps, self._schedule = False, 0, 1, []
+        self.running, self.step, self.steps, self._eta, self._schedule = False, 0, 1, math.nan, ()
         self._curves.begin(Record(), [], "Gaussians", cameras=False)
         self._facts.closed()
         self._settings.closed()

@@ -13,7 +13,8 @@ from app.forms import Field, field_of, fields_of
 from app.gui.desk import Desk, Source
 from app.gui.training.settings_rows import AT_ONCE, AUTOMATIC, NEW_RUN, SettingsRows
 from renderer.errors import InputError
-from training.config import PRESETS, TrainConfig, flattened, resolved, with_changes
+from training.config import PRESETS, TrainConfig, flattened, with_changes
+from training.device import DeviceName
 from training.run import free_folder
 
 DOCUMENT = "settings"
@@ -29,6 +30,7 @@ class SettingsForm:
         self.desk = desk
         self.wanted: TrainConfig | None = None
         self._run: TrainConfig | None = None
+        self._device: DeviceName = "cpu"
         self._split = Split({}, {})
         self._rows = SettingsRows(desk, self._commit, self._reset_one)
         self._fields: tuple[Field, ...] = ()
@@ -73,7 +75,7 @@ class SettingsForm:
     def opened(self, event: p.Opened) -> None:
         """Another run: these are its settings."""
         self._run = self.wanted = event.config
-        self._done = event.step
+        self._done, self._device = event.step, event.device
         self._forget()
         self._refresh()
 
@@ -96,7 +98,7 @@ class SettingsForm:
                 self._refresh()
                 names = ", ".join(self._label(name) for name in event.changed)
                 self.desk.say(f"Changed from step {event.step:,} on: {names}")
-            case p.Failed() if self._sent and not event.detail:
+            case p.Failed() if self._sent:
                 self._refused, self._sent = dict.fromkeys(self._sent, event.message), {}
                 self._refresh()
             case p.Started():
@@ -110,8 +112,8 @@ class SettingsForm:
         """Make widgets, and tell the run what has changed."""
         if not self._asked and self._run is not None and dpg.get_value("settings"):
             self._asked = True
-            config = self._run
-            self.desk.beside(lambda: fields_of(config), self._make)
+            config, device = self._run, self._device
+            self.desk.beside(lambda: fields_of(config, device), self._make)
         if self._rows.advance():
             self._refresh()
             self._find(dpg.get_value("settings_search"))
@@ -137,7 +139,7 @@ class SettingsForm:
             return
         text = "" if text == AUTOMATIC else text
         try:
-            config = edited(self.wanted, field, text)
+            config = edited(self.wanted, field, text, self._device)
         except InputError as problem:
             self._errors[field.path] = str(problem)
             self._rows.note(self._notes())
@@ -148,23 +150,24 @@ class SettingsForm:
 
     def _choose_method(self, name: str) -> None:
         if self.wanted is not None:
-            self._change(edited(self.wanted, field_of(self._known_fields(), "method"), name), f"method {name}")
+            method = field_of(self._known_fields(), "method")
+            self._change(edited(self.wanted, method, name, self._device), f"method {name}")
 
     def _known_fields(self) -> tuple[Field, ...]:
-        return self._fields or fields_of(self.wanted or TrainConfig())
+        return self._fields or fields_of(self.wanted or TrainConfig(), self._device)
 
     def _reset_one(self, field: Field) -> None:
         if self.wanted is None:
             return
-        value = flattened(preset(self.wanted))[field.path]
+        value = flattened(preset(self.wanted, self._device))[field.path]
         self._errors.pop(field.path, None)
         self._rows.forget(field.path)
-        self._change(resolved(with_changes(self.wanted, {field.path: value}), "cpu"), f"{field.label} as the preset")
+        self._change(with_changes(self.wanted, {field.path: value}), f"{field.label} as the preset")
 
     def _reset(self) -> None:
         if self.wanted is not None:
             self._drop_errors()
-            self._change(preset(self.wanted), "settings as the preset")
+            self._change(preset(self.wanted, self._device), "settings as the preset")
 
     def _discard(self) -> None:
         if self._run is not None:
@@ -195,7 +198,7 @@ class SettingsForm:
         if self._errors:
             self.desk.complain(next(iter(self._errors.values())))
             return
-        self.desk.open_scene(Source(opened.source, self.wanted, free_folder(opened.run), train=self._running))
+        self.desk.leave_for(Source(opened.source, self.wanted, free_folder(opened.run), train=self._running))
 
     # ---------------------------------------------------------------------------------------------- showing
 
@@ -206,7 +209,7 @@ class SettingsForm:
             self._split = Split({}, {})
             return
         self._split = split(run, wanted, self._done)
-        changed = unlike_preset(wanted)
+        changed = unlike_preset(wanted, self._device)
         dpg.set_value("method", wanted.method)
         count = f"{len(changed)} value{'' if len(changed) == 1 else 's'}"
         dpg.set_value("settings_changed", f"{count} unlike the preset" if changed else "All values are the preset's.")
