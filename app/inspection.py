@@ -18,6 +18,7 @@ from app.ray_plots import MapPanel, RowSlice
 from app.subjects import Subject, ray_report, subject_of
 from renderer.camera import Camera
 from renderer.errors import InputError
+from renderer.files.complete import write_whole
 from renderer.gaussians import Gaussians
 from renderer.scene import render
 from renderer.view import View
@@ -171,7 +172,7 @@ class Inspect:
             rgb = render(subject.scene, subject.view).color[pixel[1], pixel[0]]
             numbers |= report.numbers() | {"rgb": [float(c) for c in rgb]}
         if self.table:
-            _write_text(self.table, "".join(report.table() for report in reports[:1]))
+            write_whole(self.table, "".join(report.table() for report in reports[:1]))
         if self.plot:
             ray_plots.plot_rays(reports, self.plot)
         if self.through_time:
@@ -293,11 +294,3 @@ def _column_and_row(pixel: str) -> tuple[int, int]:
         raise InputError(f"--pixel {pixel}: give column and row as X,Y, for example 120,80")
     x, y = (int(v) for v in pixel.split(","))
     return x, y
-
-
-def _write_text(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be written ({problem.strerror}); choose another file") from None

@@ -88,11 +88,6 @@ class Record:
         numbers |= {f"part {name}": self.smooth(f"part {name}", value) for name, value in parts.items()}
         self.track.add(float(step), numbers)
 
-    @property
-    def parts(self) -> list[str]:
-        """Names of the parts of the loss that there were."""
-        return [name.removeprefix("part ") for name in self.track.columns if name.startswith("part ")]
-
     def after(self, earlier: Record) -> Record:
         """One record of both, of which the earlier ends where this one begins."""
         first = self.track.steps[0] if self.track.steps else math.inf

@@ -117,11 +117,11 @@ def test_the_edge_of_an_enlarged_picture_is_its_own(scene: Scene) -> None:
     assert said["smooth"] > 5 and said["sharp"] == 2
 
 
-def test_pictures_keep_apart_and_are_freed(scene: Scene) -> None:
+def test_pictures_keep_apart(scene: Scene) -> None:
     said = scene("many")
     assert said["error"] == 0
     assert said["names"][0] != said["names"][1]
-    assert said["alive"] == [1, 1, 0]
+    assert said["alive"] == [1, 1]
 
 
 def test_keys_have_their_names_when_they_are_really_pressed(scene: Scene) -> None:

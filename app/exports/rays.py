@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from app.console import finite
 from app.exports.names import named
 from app.protocol import LinePicked
 from app.ray_plots import NAMES, RowSlice, plot_rays, plot_slices, plot_through_time
@@ -85,7 +85,7 @@ def _write(path: Path, plot: Callable[[Path], None], table: Callable[[], str], n
     elif path.suffix.lower() == ".csv":
         write_whole(path, table())
     else:
-        write_whole(path, json.dumps(_finite(numbers()), indent=1) + "\n")
+        write_whole(path, json.dumps(finite(numbers()), indent=1) + "\n")
     return path
 
 
@@ -108,12 +108,3 @@ def _table(names: Sequence[str], values: np.ndarray) -> str:
     writer.writerow(names)
     writer.writerows([f"{value:.9g}" for value in row] for row in values)
     return text.getvalue()
-
-
-def _finite(value: object) -> object:
-    """JSON knows no NaN: null stands for it."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, list) else value

@@ -91,10 +91,6 @@ class Texture:
         if self.fast and self._gl is not None:
             self._gl.filter(self._name, NEAREST if sharp else LINEAR)
 
-    def delete(self) -> None:
-        """Take it away; no image may show it any more."""
-        dpg.delete_item(self._registry)
-
     def _decide(self) -> bool:
         """Find the texture in OpenGL; whether it is known now which way to go."""
         assert self._gl is not None
