@@ -186,6 +186,22 @@ def test_a_path_is_written_and_read_again(app: App, tmp_path: Path) -> None:
         assert (one.time, one.seconds, one.name) == (other.time, other.seconds, other.name)
 
 
+def test_a_file_of_something_else_is_replaced_after_a_word(app: App, tmp_path: Path) -> None:
+    add_three(app)
+    file = tmp_path / "mine.json"
+    file.write_text("mine")
+    app.ask("set", tag="path_file", value=str(file))
+    for answer in ("path_replace_no", "path_replace_yes"):
+        app.click("path_save")
+        app.until(lambda s: s["path"]["asking"])
+        app.frames(3)
+        assert file.read_text() == "mine"
+        app.click(answer)
+        app.until(lambda s: not s["path"]["asking"])
+    app.until(lambda s: f"to {file}" in s["log"][-1])
+    assert len(load_track(file, 0.01).keyframes) == 3
+
+
 def test_a_file_that_is_none_is_named(app: App, tmp_path: Path) -> None:
     known = len(app.state()["complaints"])
     app.ask("set", tag="path_file", value=str(tmp_path / "nothing.json"))

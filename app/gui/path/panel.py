@@ -305,5 +305,6 @@ class PathPanel(Panel):
                     for k in track.keyframes
                 ],
                 "shown": DRAWN in self.desk.stage.drawn,
+                "asking": self._files.question.open,
             }
         }
