@@ -148,7 +148,18 @@ def test_nothing_is_asked_when_training_has_paused(app: App, display: Display, t
     assert load_checkpoint(tmp_path / "run").step == step
 
 
-def test_closing_the_scene_while_training_asks_and_leads_back_to_the_start(app: App, tmp_path: Path) -> None:
+def windows_called(display: Display, title: str) -> list[str]:
+    """Numbers of the windows whose title matches."""
+    return subprocess.run(
+        ["xdotool", "search", "--onlyvisible", "--name", title],
+        env={**os.environ, "DISPLAY": display.name}, capture_output=True, text=True,
+    ).stdout.split()  # fmt: skip
+
+
+def test_closing_the_scene_while_training_asks_and_leads_back_to_the_start(
+    app: App, display: Display, tmp_path: Path
+) -> None:
+    assert windows_called(display, " - dynview$")
     app.key("t")
     app.until(lambda s: s["step"] >= 2 and s["running"])
     app.ask("action", name="file.close")
@@ -160,15 +171,13 @@ def test_closing_the_scene_while_training_asks_and_leads_back_to_the_start(app: 
     assert [r["name"] for r in state["start"]["recent"]] == [str(run), "demo"]
     assert f"step {load_checkpoint(run).step}" in state["start"]["recent"][0]["what"]
     assert app.process.poll() is None and not state["asking"]
+    assert windows_called(display, "^dynview$") and not state["opening"]
 
 
 def test_training_goes_on_while_the_window_is_minimised(app: App, display: Display) -> None:
     app.key("t")
     app.until(lambda s: s["running"] and s["step"] >= 2)
-    window = subprocess.run(
-        ["xdotool", "search", "--onlyvisible", "--name", "dynview"],
-        env={**os.environ, "DISPLAY": display.name}, check=True, capture_output=True, text=True,
-    ).stdout.split()[0]  # fmt: skip
+    window = windows_called(display, "dynview")[0]
     by_manager(display, "xdotool", "windowminimize", "--sync", window)
     step = app.state()["step"]
     for _ in range(600):
