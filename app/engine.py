@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from app import protocol as p
+from app.opened import opened_event
 from app.scene_files import SceneRun, is_scene, open_subject
-from app.session import Mail, Session, opened_event
+from app.session import Mail, Session
 from renderer.cuda.splat import forget_rooms
 from renderer.errors import InputError
 from training.checkpoint import is_run

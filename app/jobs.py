@@ -3,8 +3,9 @@ tell. Closing a generator ends the job; what it has half written is removed."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ class Idle:
 
 
 IDLE = Idle()
-Job = Iterator[p.Event | Idle | None]
+Pieces = Iterator[p.Event | Idle | None]
 EVALUATION_VIEWS = 12
 """Views of an evaluation while training; ``dynview evaluate`` measures all."""
 THUMBNAIL_WIDTH = 96
@@ -37,9 +38,39 @@ MOST_THUMBNAILS = 48
 """Cameras whose pictures are shown."""
 TELL_EVERY = 6
 """Pieces between two events of a job that tells what it has so far."""
+REDRAW_SHARE, RAY_SHARE, FRAMES_SHARE = 0.06, 0.02, 0.02
+"""Shares of the time that may go into redrawing looks that stay as they are, into the rays that are followed, and into
+measuring frames, while the scene is learned: what nobody asked for anew. What somebody asks for is done at once."""
 
 
-def evaluated(run: Run) -> Job:
+class Rest:
+    """Keeps something that happens again and again within a share of the time."""
+
+    def __init__(self, share: float) -> None:
+        self._share, self._until = share, 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether it may happen again."""
+        return time.monotonic() >= self._until
+
+    def took(self, seconds: float) -> None:
+        """It has happened, and took so long."""
+        self._until = time.monotonic() + seconds * (1 / self._share - 1)
+
+
+@dataclass
+class Job:
+    """Something long, a piece at a time. ``what``: said when it fails. ``rest``: while the scene is learned, where it
+    is not done at once. ``for_window``: whether it counts as work for the window."""
+
+    pieces: Pieces
+    what: str
+    rest: Rest | None = None
+    for_window: bool = True
+
+
+def evaluated(run: Run) -> Pieces:
     """Scores of some held-out views, of input views where none is held out."""
     dataset, step = run.trainer.clip(), run.trainer.done
     split: Split = "test" if dataset.indices("test") else "train"
@@ -53,7 +84,7 @@ def evaluated(run: Run) -> Job:
     yield p.Evaluated(step, psnr, ssim, split)
 
 
-def ray_through_time(trainer: Trainer, pick: p.Pick, scene: Scene | None = None) -> Job:
+def ray_through_time(trainer: Trainer, pick: p.Pick, scene: Scene | None = None) -> Pieces:
     """A picked ray over the clip, in the ``scene`` of the checkpoint that it asks about."""
     for history in trainer.ray_through_time(pick.view, pick.pixel, scene=scene):
         if history is None:
@@ -73,7 +104,7 @@ def picked_line(trainer: Trainer, pick: p.PickLine) -> p.LinePicked:
     return p.LinePicked(pick, edges, {name: values[columns] for name, values in slices.items()}, trainer.done)
 
 
-def frame_energies(run: Run) -> Job:
+def frame_energies(run: Run) -> Pieces:
     """How much each frame moves, once."""
     values = np.full(run.dataset.frame_count, np.nan)
     for done, measured in enumerate(moving_energy(run.dataset), start=1):
@@ -83,7 +114,7 @@ def frame_energies(run: Run) -> Job:
     yield p.FrameEnergies(values)
 
 
-def frame_errors(run: Run) -> Job:
+def frame_errors(run: Run) -> Pieces:
     """How well each frame is reproduced, again and again: from where the scene has changed since."""
     trainer, looked_at = run.trainer, -1
     values = np.full(run.dataset.frame_count, np.nan)
@@ -99,7 +130,7 @@ def frame_errors(run: Run) -> Job:
         yield p.FrameErrors(values.copy(), trainer.done)
 
 
-def measured_distortion(trainer: Trainer, head: Head) -> Job:
+def measured_distortion(trainer: Trainer, head: Head) -> Pieces:
     """The (s, t) matrix of mean distortion, as far as it is known, of the scene as it is now."""
     term, step, scene = trainer.generated, trainer.done, trainer.scene
     if term is None or term.field is None or not isinstance(scene, Gaussians):
@@ -115,13 +146,13 @@ def measured_distortion(trainer: Trainer, head: Head) -> Job:
         yield event if complete or done % TELL_EVERY == 0 else None
 
 
-def sliced_time(trainer: Trainer, asked: p.SliceTime) -> Job:
+def sliced_time(trainer: Trainer, asked: p.SliceTime) -> Pieces:
     """Rows of a virtual camera over time."""
     for piece in time_slice(trainer, asked.pose, asked.row):
         yield None if piece is None else p.TimeSliced(piece)
 
 
-def shown_cameras(run: Run) -> Job:
+def shown_cameras(run: Run) -> Pieces:
     """Small pictures: of each camera of a rig one, of a moving camera some along its way."""
     dataset = run.dataset
     first: dict[str, int] = {}

@@ -14,35 +14,21 @@ from dataclasses import dataclass, field
 
 from app import jobs
 from app import protocol as p
-from app.exports.cameras import home_camera
 from app.exports.jobs import exported
+from app.following import Following, Guard
+from app.jobs import FRAMES_SHARE, REDRAW_SHARE, Job, Rest
+from app.opened import planned
 from app.painter import Painter
-from renderer.errors import InputError
-from renderer.gaussians import Gaussians
-from renderer.paths import focus_point
-from renderer.scene import Scene
 from training.checkpoint import checkpoint_folder, checkpoint_steps
-from training.depth_term import depth_term
 from training.device import OUT_OF_MEMORY
 from training.facts import StepReport
-from training.initialise import scene_box
 from training.run import Run
-from training.schedule import Milestone, milestones
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two Progress events."""
-REDRAW_SHARE, RAY_SHARE, FRAMES_SHARE = 0.06, 0.02, 0.02
-"""Shares of the time that may go into redrawing looks that stay as they are, into the rays that are followed, and into
-measuring frames, while the scene is learned: what nobody asked for anew. What somebody asks for is done at once."""
-PUBLISH_INTERVAL = 0.5
-"""Seconds between two copies of the scene that are handed over while it is learned."""
-CAMERAS_INTERVAL = 2.0
-"""Seconds between two words of where learned cameras are."""
 RATE_WINDOW = 50
 """Steps over which the rate and the served share are measured."""
 NOT_SAVED = "The checkpoint could not be written"
-
-Guard = Callable[[Callable[[], object], str], object]
 
 
 @dataclass
@@ -57,33 +43,6 @@ class Mail:
         return bool(self.commands or self.looks or self.picks)
 
 
-class Rest:
-    """Keeps something that happens again and again within a share of the time."""
-
-    def __init__(self, share: float) -> None:
-        self._share, self._until = share, 0.0
-
-    @property
-    def over(self) -> bool:
-        """Whether it may happen again."""
-        return time.monotonic() >= self._until
-
-    def took(self, seconds: float) -> None:
-        """It has happened, and took so long."""
-        self._until = time.monotonic() + seconds * (1 / self._share - 1)
-
-
-@dataclass
-class Job:
-    """Something long, a piece at a time. ``what``: said when it fails. ``rest``: while the scene is learned, where it
-    is not done at once. ``for_window``: whether it counts as work for the window."""
-
-    pieces: jobs.Job
-    what: str
-    rest: Rest | None = None
-    for_window: bool = True
-
-
 class Session:
     """``emit``: hands an event over. ``guard``: runs something whose failure becomes an event."""
 
@@ -92,16 +51,12 @@ class Session:
         self._painter = Painter(run)
         self._until: int | None = None
         self._saved_at = run.trainer.done
-        self._looks: dict[p.Side, p.Look] = {}
-        self._picks: dict[str, p.Pick] = {}
         self._jobs: dict[str, Job] = {}
-        self._redrawn, self._followed = Rest(REDRAW_SHARE), Rest(RAY_SHARE)
-        self._publishing, self._published_at, self._published_step = False, 0.0, -1
+        self._following = Following(run, self._painter, emit, guard, self._jobs)
         self._stamps: deque[float] = deque(maxlen=RATE_WINDOW)
         self._served: deque[float] = deque(maxlen=RATE_WINDOW)
         self._serving = 0.0
         self._stepped, self._ending = False, False
-        self._cameras_at, self._cameras_moved = 0.0, False
         self._progress_at = 0.0
         self._milestones = planned(run)
 
@@ -111,9 +66,9 @@ class Session:
         for command in mail.commands:
             self._guard(lambda c=command: self._obey(c), "The command failed")  # type: ignore[misc]
         for side, draw in mail.looks.items():
-            self._look(side, draw.look)
+            self._following.look(side, draw.look)
         for key, pick in mail.picks.items():
-            self._pick(key, pick)
+            self._following.pick(key, pick)
         self._serving += time.monotonic() - began
         worked = self._advance_jobs()
         if self._until is not None:
@@ -148,8 +103,7 @@ class Session:
                 run.begin()
                 self._save()
             case p.Publish():
-                self._publishing = True
-                self._publish()
+                self._following.hand_over()
             case p.PickLine():
                 self._emit(jobs.picked_line(run.trainer, command))
             case p.WatchFrames() if run.has_clip:
@@ -218,7 +172,7 @@ class Session:
         if self._until is None:
             return
         self._until = None
-        self._guard(self._show_all, "The scene could not be shown")
+        self._guard(self._following.show_all, "The scene could not be shown")
         self._emit(p.Paused(self._run.trainer.done))
 
     def _guard_training(self) -> None:
@@ -258,11 +212,11 @@ class Session:
         if run.is_due(run.config.evaluate_every) and "evaluation" not in self._jobs:
             self._obey(p.Evaluate())
         began = time.monotonic()
-        self._keep_up()
+        self._following.keep_up()
         self._serving += time.monotonic() - began
         if reached:
             self._until = None
-            self._guard(self._show_all, "The scene could not be shown")
+            self._guard(self._following.show_all, "The scene could not be shown")
             self._emit(p.Finished(trainer.done) if trainer.finished else p.Paused(trainer.done))
         return True
 
@@ -297,95 +251,6 @@ class Session:
         self._saved_at = self._run.trainer.done
         self._emit(p.Saved(self._saved_at, path, tuple(checkpoint_steps(self._run.folder))))
 
-    # ------------------------------------------------------------------------------------ looks and rays
-
-    def _look(self, side: p.Side, look: p.Look | None) -> None:
-        self._jobs.pop(f"finer {side}", None)
-        if look is None:
-            self._looks.pop(side, None)
-            return
-        self._looks[side] = look
-        self._guard(lambda: self._draw(side), "The view could not be drawn")
-
-    def _draw(self, side: p.Side) -> None:
-        look = self._looks[side]
-        began = time.monotonic()
-        self._emit(p.Drawn(self._painter.draw(look), look, side))
-        self._redrawn.took(time.monotonic() - began)
-        finer = self._painter.finer(look)
-        if finer is not None:
-            pieces = (None if frame is None else p.Drawn(frame, look, side) for frame in finer)
-            self._jobs[f"finer {side}"] = Job(pieces, "The view could not be drawn")
-
-    def _pick(self, key: str, pick: p.Pick | p.Unpick) -> None:
-        self._picks.pop(key, None)
-        self._jobs.pop(f"history {key}", None)
-        if isinstance(pick, p.Unpick):
-            return
-        if self._guard(lambda: self._answer(pick), "The ray could not be read") is True:
-            if pick.step is None:
-                self._picks[key] = pick
-            pieces = jobs.ray_through_time(self._run.trainer, pick, self._scene_of(pick))
-            self._jobs[f"history {key}"] = Job(pieces, "The ray could not be read", Rest(0.3))
-
-    def _answer(self, pick: p.Pick) -> bool:
-        trainer = self._run.trainer
-        step = trainer.done if pick.step is None else pick.step
-        try:
-            ray = trainer.ray(pick.view, pick.pixel, self._scene_of(pick))
-        except ValueError as problem:
-            raise InputError(str(problem)) from None
-        temperature = depth_term(trainer.config).temperature(step)
-        self._emit(p.Picked(ray, step, trainer.sampled_depths(ray, step), temperature, pick.key))
-        return True
-
-    def _scene_of(self, pick: p.Pick) -> Scene | None:
-        """The scene that is asked about; None for the present one."""
-        return None if pick.step is None else self._painter.scene(pick.step)
-
-    def _keep_up(self) -> None:
-        """Renew what shows the scene as it is now, within the time that this may take."""
-        if self._redrawn.over:
-            for side, look in self._looks.items():
-                if look.live:
-                    self._draw(side)
-        if self._followed.over:
-            began = time.monotonic()
-            for pick in self._picks.values():
-                self._answer(pick)
-            self._followed.took(time.monotonic() - began)
-        if time.monotonic() - self._published_at > PUBLISH_INTERVAL:
-            self._publish()
-        self._tell_cameras(time.monotonic() - self._cameras_at > CAMERAS_INTERVAL)
-
-    def _tell_cameras(self, due: bool = True) -> None:
-        """Where the cameras are, where training has moved them since."""
-        trainer = self._run.trainer
-        learned = trainer.cameras.learned
-        if not due or learned is None or not (learned.moving(trainer.done) or self._cameras_moved):
-            return
-        self._cameras_at, self._cameras_moved = time.monotonic(), learned.moving(trainer.done)
-        clip = trainer.clip()
-        virtual = tuple(clip.generated.cameras) if clip.generated is not None and trainer.generated else ()
-        self._emit(p.CamerasMoved(tuple(clip.shots), virtual))
-
-    def _show_all(self) -> None:
-        self._tell_cameras()
-        for side, look in self._looks.items():
-            if look.live:
-                self._draw(side)
-        for pick in self._picks.values():
-            self._answer(pick)
-        self._publish()
-
-    def _publish(self) -> None:
-        """Hand over a copy of the scene, where somebody wants it and it has changed."""
-        scene, step = self._run.trainer.scene, self._run.trainer.done
-        if not self._publishing or not isinstance(scene, Gaussians) or step == self._published_step:
-            return
-        self._emit(p.Published(scene.cloned(), step))
-        self._published_at, self._published_step = time.monotonic(), step
-
     # --------------------------------------------------------------------------------------------- jobs
 
     def _advance_jobs(self) -> bool:
@@ -416,42 +281,3 @@ class Session:
             if isinstance(pieces[0], p.ExportProgress) and pieces[0].finished:
                 self._jobs.pop(key)  # nothing comes after, and the next export may begin
         return True
-
-
-def planned(run: Run) -> tuple[Milestone, ...]:
-    """What the schedule of a run holds."""
-    trainer = run.trainer
-    return tuple(milestones(run.config, trainer.generated is not None, trainer.targets.source is not None))
-
-
-def opened_event(run: Run) -> p.Opened:
-    """What the window is told of a run that was opened."""
-    trainer, scene = run.trainer, run.trainer.scene
-    dataset = trainer.clip()
-    cameras = [dataset.shots[i].camera for i in dataset.indices("train")]
-    center = focus_point(cameras, dataset.near, dataset.far)
-    generated = dataset.generated if trainer.generated is not None else None
-    return p.Opened(
-        name=dataset.name,
-        source=run.source,
-        shots=tuple(dataset.shots),
-        home=home_camera(dataset),
-        center=tuple(float(x) for x in center),  # type: ignore[arg-type]
-        up=dataset.up,
-        depths=(dataset.near, dataset.far),
-        box=scene_box(dataset, scene if isinstance(scene, Gaussians) else None),
-        fps=dataset.fps,
-        frame_count=dataset.frame_count,
-        step=trainer.done,
-        steps=trainer.steps,
-        run=run.folder,
-        config=run.config,
-        model="gaussians" if isinstance(scene, Gaussians) else "field",
-        checkpoints=tuple(checkpoint_steps(run.folder)),
-        virtual_cameras=tuple(generated.cameras) if generated else (),
-        has_distortion=trainer.generated is not None and trainer.generated.field is not None,
-        has_clip=run.has_clip,
-        has_cameras=run.has_cameras,
-        device=run.device,
-        planned=planned(run),
-    )

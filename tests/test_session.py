@@ -13,8 +13,8 @@ from app import protocol as p
 from app.exports.jobs import exported
 from app.exports.plans import CameraExport, GaussianExport, Shade, VideoExport
 from app.exports.video import VideoWriter
+from app.opened import opened_event, planned
 from app.painter import Painter
-from app.session import opened_event, planned
 from renderer.files.ply import read_still_ply
 from renderer.picture import Mode
 from renderer.view import Frame, View
