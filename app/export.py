@@ -44,7 +44,7 @@ class Export:
     cameras: Literal["colmap", "transforms"] | None = None
     """Write cameras: sparse/0 of COLMAP, as text, or nerfstudio's transforms.json with the time of every picture."""
     pictures: bool = False
-    """With --cameras: the clip's pictures too, into images/ beside them."""
+    """With --cameras: the clip's pictures too, into images/ beside them, where other pictures are never replaced."""
     report_to: JsonFile = None
     """Write which files of how many bytes were written to this file."""
 

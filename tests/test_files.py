@@ -359,18 +359,23 @@ def test_runs_are_exported_from_the_command_line(tmp_path: Path) -> None:
     frames = json.loads(transforms.read_text())["frames"]
     assert sorted(f["file_path"] for f in frames) == [f"images/{name}" for name in names]
     assert sorted(p.name for p in (tmp_path / "images").iterdir()) == names
+    cli.parse(["export", str(run), *pictures, "--out", str(transforms)])()
+    mine = tmp_path / "images" / names[1]
+    mine.write_bytes(b"mine")
     for wrong, sentence in (
         (["--out", "a.obj"], "ending in .ply, .splat or .splatv"),
         (["--out", "a.splatv", "--frames", "3"], "one file holds all times"),
         (["--out", "a.txt", "--cameras", "transforms"], "end its name in .json"),
         (["--out", "a.json", "--cameras", "transforms", "--native"], "leave --native and --frames out"),
         (["--out", "a.ply", "--pictures"], "pictures go with cameras"),
+        ([*pictures, "--out", str(transforms)], f"images: holds another {names[1]}; choose a new"),
         (["--out", "a.ply", "--time", "2"], "between 0 and 1"),
         (["--out", "a.splat", "--native"], "one .ply of all times"),
         (["--out", "a.ply", "--frames", "0"], "from 1 to 9999"),
     ):
         with pytest.raises(InputError, match=sentence):
             cli.parse(["export", str(run), *wrong])()
+    assert mine.read_bytes() == b"mine"
 
 
 def test_nothing_is_there_and_a_file_of_it_is_read_back(tmp_path: Path) -> None:
