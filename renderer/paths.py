@@ -106,6 +106,20 @@ def input_path(cameras: Sequence[Camera], frames: int) -> tuple[View, ...]:
     return tuple(views)
 
 
+def pose_at(cameras: Sequence[Camera], times: Sequence[float], time: float) -> Matrix:
+    """(4, 4) camera to world of a camera that was at these places at ascending ``times``: between two of them the
+    position linear, the rotation by slerp; before the first and after the last as there."""
+    after = int(np.clip(np.searchsorted(times, time), 1, max(1, len(times) - 1)))
+    if len(times) == 1 or times[after] <= times[after - 1]:
+        return cameras[0].camera_to_world.copy()
+    share = float(np.clip((time - times[after - 1]) / (times[after] - times[after - 1]), 0, 1))
+    ends = np.stack([cameras[after - 1].camera_to_world, cameras[after].camera_to_world])
+    pose = np.eye(4)
+    pose[:3, :3] = Slerp([0, 1], Rotation.from_matrix(ends[:, :3, :3]))(share).as_matrix()
+    pose[:3, 3] = (1 - share) * ends[0, :3, 3] + share * ends[1, :3, 3]
+    return pose
+
+
 def load_path(file: Path, near: float) -> tuple[tuple[View, ...], float]:
     """A nerfstudio ``camera_path.json``: its views at its size and its frames per second.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from app.gui.stage import PATH, Spot, Stage
 from renderer.view import View
 from tests.test_scenery import opened
 from tests.tiny import camera_at
+from training.data.dataset import Shot
 
 
 @pytest.fixture
@@ -53,3 +56,46 @@ def test_another_scene_keeps_what_a_person_wants_to_see_of_every_scene(stage: St
     stage.open(opened())
     assert (stage.cameras_shown, stage.axes_shown, stage.box_shown) == (True, True, False)
     assert (stage.time, stage.spots, stage.thumbnails, stage.clip_lines) == (0.0, {}, {}, None)
+
+
+def hand_held(turn: float) -> Stage:
+    """A clip of one camera that goes ``turn`` radians around, 9 frames, opened; its home is in the middle."""
+    shots = tuple(Shot("hand", camera_at(turn * (k / 8 - 0.5)), k / 8, k, "train") for k in (*range(4, 9), *range(4)))
+    stage = Stage()
+    stage.open(replace(opened(frames=9), shots=shots, home=camera_at(0.0)))
+    return stage
+
+
+def looks(stage: Stage) -> np.ndarray:
+    assert stage.viewpoint is not None
+    return stage.viewpoint.camera.camera_to_world
+
+
+def test_the_view_goes_along_with_a_camera_that_moves_far() -> None:
+    stage = hand_held(1.0)
+    assert stage.follows is True
+    np.testing.assert_allclose(looks(stage), camera_at(-0.5).camera_to_world, atol=1e-9)  # where it is at first
+    for time in (0.5, 0.125, 1.0):
+        stage.set_time(time)
+        np.testing.assert_allclose(looks(stage), camera_at(time - 0.5).camera_to_world, atol=1e-6)
+    stage.set_time(0.5)
+    stage.move(stage.viewpoint.orbited(0.1, 0.0))
+    aside = np.linalg.inv(camera_at(0.0).camera_to_world) @ looks(stage)
+    stage.set_time(0.25)
+    np.testing.assert_allclose(looks(stage), camera_at(-0.25).camera_to_world @ aside, atol=1e-6)
+    stage.follows, here = False, looks(stage)
+    stage.set_time(0.75)
+    np.testing.assert_array_equal(looks(stage), here)
+
+
+def test_the_view_stays_where_the_camera_hardly_moves_or_there_are_several() -> None:
+    still, rig = hand_held(0.05), Stage()
+    rig.open(opened(frames=4))
+    for stage in (still, rig):
+        here = looks(stage)
+        stage.set_time(0.75)
+        assert stage.follows is False
+        np.testing.assert_array_equal(looks(stage), here)
+    still.follows = True
+    still.go_home()
+    np.testing.assert_allclose(looks(still), camera_at(0.05 * 0.25).camera_to_world, atol=1e-9)

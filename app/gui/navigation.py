@@ -67,6 +67,10 @@ class Viewpoint:
         """At another camera, around the same pivot."""
         return replace(self, camera=camera)
 
+    def carried(self, before: Matrix, after: Matrix) -> Viewpoint:
+        """As something that it is fixed to moves from one pose (4, 4), camera to world, to another; the pivot stays."""
+        return replace(self, camera=self._at(after @ np.linalg.inv(before) @ self.camera.camera_to_world))
+
     def _at(self, c2w: Matrix) -> Camera:
         pose = np.eye(4)
         pose[:3, :3], pose[:3, 3] = c2w[:3, :3].T, -c2w[:3, :3].T @ c2w[:3, 3]

@@ -16,12 +16,16 @@ from app.gui.gl_thread import Drawing
 from app.gui.navigation import Viewpoint
 from app.looks import DISTORTION, MODES, SPLITS, Display, Split
 from renderer.camera import Camera
+from renderer.paths import pose_at, sway_angles
 from renderer.picture import Lines, Thumbnail
 from renderer.tracks import Track
 from renderer.view import Frame, View
+from training.data.dataset import Shot
 
 PATH = "path"
 """Who moves the camera while a camera path is played (:attr:`Stage.flown_by`)."""
+FAR = np.radians(6.0)
+"""Half of the angle about the scene's centre from which on a moving camera is followed by itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +57,28 @@ class Drawn:
     end: tuple[float, float]
 
 
+def one_moving_camera(opened: p.Opened) -> bool:
+    """Whether a clip was filmed by a single camera that was not always at the same place."""
+    shots = opened.shots
+    alone = opened.has_cameras and len({shot.camera_name for shot in shots}) == 1
+    return alone and any(shot.camera != shots[0].camera for shot in shots)
+
+
+def goes_far(opened: p.Opened) -> bool:
+    """Whether a single camera moved so far that it saw another scene, as good as: what it did not see at a moment,
+    nobody knows."""
+    if not one_moving_camera(opened):
+        return False
+    sideways, _ = sway_angles([shot.camera for shot in opened.shots], np.array(opened.center, float))
+    return bool(sideways > FAR)
+
+
 class Stage:
     """``opened``: the scene, None while there is none. ``clicks``, ``lines``: what the mouse asked for in the picture,
     until the ray panel takes it. ``spots``: marks, by who put them there. ``drawn``: lines in the world, the same.
     ``frames``: what the sides show now. ``shown``: the picture in the window. ``drawing_line``: whether the left button
     draws a line. ``flown_by``: who moves the camera by itself ("" for nobody), such as a camera path that is played.
+    ``follows``: whether the view goes along with a camera that moves, as time passes.
     ``track``: the camera path. ``rates``: size, rate and latency of the picture, in words."""
 
     def __init__(self) -> None:
@@ -69,6 +90,8 @@ class Stage:
         self.cameras_shown, self.axes_shown, self.box_shown, self.ways_shown = False, False, False, True
         self.drawing_line = False
         self.flown_by = ""
+        self.follows = False
+        self._way: tuple[p.Opened, list[Shot]] | None = None
         self.track = Track()
         self.clicks: deque[Pressed] = deque()
         self.lines: deque[Drawn] = deque()
@@ -95,6 +118,7 @@ class Stage:
         self.opened = event
         self.display = replace(Display(), pose=len(event.virtual_cameras) // 2)
         self.split = Split(step=event.checkpoints[-1] if event.checkpoints else 0)
+        self.follows = goes_far(event)
         self.go_home()
 
     def close(self) -> None:
@@ -157,8 +181,11 @@ class Stage:
         """To the camera that the scene opened with."""
         o = self.opened
         if o is not None:
-            up = np.array(o.up, float)
-            self.move(Viewpoint(o.home, np.array(o.center, float), up / np.linalg.norm(up)))
+            up, home = np.array(o.up, float), o.home
+            if self.follows:  # where the camera is now
+                way = self._way_of(o)
+                home = min(way, key=lambda shot: abs(shot.time - self.time)).camera
+            self.move(Viewpoint(home, np.array(o.center, float), up / np.linalg.norm(up)))
 
     @property
     def picked_point(self) -> NDArray[np.float64] | None:
@@ -227,8 +254,19 @@ class Stage:
         """Another moment of the clip, in [0, 1]."""
         value = min(max(value, 0.0), 1.0)
         if value != self.time:
+            if self.follows and self.opened is not None and self.viewpoint is not None:
+                way = self._way_of(self.opened)
+                cameras, times = [shot.camera for shot in way], [shot.time for shot in way]
+                before, after = (pose_at(cameras, times, time) for time in (self.time, value))
+                self.viewpoint = self.viewpoint.carried(before, after)
             self.time = value
             self.touch()
+
+    def _way_of(self, opened: p.Opened) -> list[Shot]:
+        """The shots by their times, kept for as long as they stay where they are."""
+        if self._way is None or self._way[0] is not opened:
+            self._way = opened, sorted(opened.shots, key=lambda shot: shot.time)
+        return self._way[1]
 
     def set_display(self, **values: object) -> None:
         """Change how the left side is shown (:class:`app.looks.Display`)."""

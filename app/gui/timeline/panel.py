@@ -13,16 +13,16 @@ from app import protocol as p
 from app.clock import SPEEDS, Clock
 from app.gui.desk import Desk
 from app.gui.panel import Panel
-from app.gui.stage import PATH
+from app.gui.stage import PATH, one_moving_camera
 from app.gui.timeline.strip import HEIGHT, Frames, FrameStrip, frames_of
 from app.gui.timeline.tip import FrameTip, share
 from app.settings import Loop
 
 ROW, GAP = 28, 4
 """Height of the row of buttons, and what is between it and the strip."""
-WIDE, LEGEND, STEPS, SNAP, BUTTON = 700, 820, 560, 420, 58
+WIDE, LEGEND, STEPS, SNAP, FOLLOW, BUTTON = 700, 820, 560, 420, 74, 58
 """Pixels from which on there is a place for words, what the colours mean, buttons that have a key, and snapping;
-and the width of a button."""
+and the widths of what follows a camera and of a button."""
 LOOP_WORDS: Mapping[Loop, tuple[str, str]] = {
     "once": ("⇥", "once"), "loop": ("↻", "loop"), "ping-pong": ("⇄", "ping-pong")
 }  # fmt: skip
@@ -40,6 +40,7 @@ class Timeline(Panel):
         self._frames: Frames | None = None
         self._dragging = False
         self._width = 0
+        self._followed = False  # whether there is a camera that can be
         self._given = 0.0
         self._mirrored: object = None
 
@@ -80,6 +81,10 @@ class Timeline(Panel):
         with dpg.group(horizontal=True, tag="snap_part"):
             dpg.add_checkbox(label="snap", tag="snap", callback=lambda s, on: self._set_snap(on))
             skin.tip("snap", "Show only the moments of frames, not what is between two of them")
+        with dpg.group(horizontal=True, tag="follow_part", show=False):
+            dpg.add_checkbox(label="follow", tag="follow", callback=lambda s, on: self._set_follow(on))
+            skin.tip("follow", "As time passes, the view goes along with the camera that filmed: it saw nothing from "
+                     "elsewhere at that moment")  # fmt: skip
         dpg.add_button(label="Worst", width=px(BUTTON), tag="worst", callback=lambda: self.go_to_worst())
         skin.tip("worst", "To the frame with the largest error (X)")
         dpg.add_text("", tag="time_text")
@@ -106,7 +111,8 @@ class Timeline(Panel):
         """What is about frames that can be measured, where there are some."""
         pictured = self._frames is None or self._frames.pictured
         dpg.configure_item("worst", show=pictured)
-        dpg.configure_item("time_legend", show=pictured and self._width >= self.desk.skin.px(LEGEND))
+        needed = self.desk.skin.px(LEGEND + FOLLOW * self._followed)
+        dpg.configure_item("time_legend", show=pictured and self._width >= needed)
 
     # ------------------------------------------------------------------------------------ what happened
 
@@ -115,6 +121,10 @@ class Timeline(Panel):
         match event:
             case p.Opened():
                 self._clock.open(event.frame_count, event.fps)
+                self._followed = one_moving_camera(event)
+                dpg.configure_item("follow_part", show=self._followed)
+                dpg.set_value("follow", self.desk.stage.follows)
+                self._show_measured()
                 self._show(frames_of(event.shots if event.has_clip else (), event.frame_count))
                 self.desk.send(p.WatchFrames())
             case p.FrameEnergies() if self._frames is not None:
@@ -195,6 +205,9 @@ class Timeline(Panel):
         self._clock.speed = float(words.removesuffix("x"))
         self.desk.remember(speed=self._clock.speed)
 
+    def _set_follow(self, on: bool) -> None:
+        self.desk.stage.follows = on
+
     def _set_snap(self, on: bool) -> None:
         self._clock.snap = on
         if on:
@@ -243,7 +256,7 @@ class Timeline(Panel):
         if now == self._mirrored:
             return
         self._mirrored = now
-        wide = self._width >= self.desk.skin.px(WIDE)
+        wide = self._width >= self.desk.skin.px(WIDE + FOLLOW * self._followed)
         dpg.set_item_label("play", "Stop" if path else "Pause" if self.playing else "Play")
         sign, words = LOOP_WORDS[clock.loop]
         dpg.configure_item("loop", label=f"{sign} {words}" if wide else sign,
