@@ -10,7 +10,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from app.scene_files import SceneRun, is_scene, open_subject
+from app.scene_files import is_scene, opened_run
 from renderer.camera import Camera
 from renderer.errors import InputError
 from training.checkpoint import is_run
@@ -27,18 +27,13 @@ def say(text: str) -> None:
 
 
 def open_run(path: Path) -> Run:
-    """A run with at least one checkpoint; a scene file, or a checkpoint by itself, as one."""
-    device = pick_device("auto")
-    if is_scene(path):
-        return SceneRun(open_subject(path), device)
-    folder = path
-    if not is_run(folder):
-        raise InputError(f"{folder}: not the folder of a run; train one with dynview train DATA --out {folder}")
-    run = Run.open(folder, report=say, device=device)
-    if run.trainer.done == 0:
-        raise InputError(
-            f"{folder}: no checkpoint in this run yet; go on with dynview train DATA --out {folder} --resume"
-        )
+    """A run with at least one checkpoint; a scene file, a checkpoint by itself, or the newest one of a run whose clip
+    is gone, as one."""
+    if not is_run(path) and not is_scene(path):
+        raise InputError(f"{path}: not the folder of a run; train one with dynview train DATA --out {path}")
+    run = opened_run(path, say, pick_device("auto"))
+    if run.trainer.done == 0 and run.has_clip:
+        raise InputError(f"{path}: no checkpoint in this run yet; go on with dynview train DATA --out {path} --resume")
     return run
 
 

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from app import protocol as p
 from app.opened import opened_event
-from app.scene_files import SceneRun, is_scene, open_subject
+from app.scene_files import is_scene, opened_run
 from app.session import Mail, Session
 from renderer.cuda.splat import forget_rooms
 from renderer.errors import InputError
@@ -131,11 +131,8 @@ class Engine:
         return self._guard(opened, "The scene could not be opened", closed=True)
 
     def _run(self, path: Path, report: Callable[[str], None], device: DeviceName) -> Run:
-        if is_run(path):
-            return Run.open(path, steps=self._config.steps, report=report, device=device)
-        if is_scene(path):
-            report(f"Reading {path.name}")
-            return SceneRun(open_subject(path), device)
+        if is_run(path) or is_scene(path):
+            return opened_run(path, report, device, self._config.steps)
         folder = self._folder or free_folder(Path("runs") / (path.name.replace(":", "-") or "scene"))
         return Run.create(self.source, self._config, folder, report=report, device=device)
 

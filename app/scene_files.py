@@ -26,9 +26,10 @@ from renderer.paths import circled
 from renderer.scene import Scene
 from training.checkpoint import is_checkpoint, is_run, load_scene
 from training.data.dataset import Dataset, Shot
+from training.data.recognise import recognise
 from training.device import DeviceName
 from training.finished_scene import FinishedScene
-from training.run import Run
+from training.run import Report, Run
 
 WIDTH, HEIGHT, FOV = 960, 540, np.radians(50.0)
 """Of the camera that is made: pixels, and the vertical field of view."""
@@ -122,6 +123,22 @@ class SceneRun(Run):
     def begin(self) -> None:
         """InputError: there is nothing to learn from."""
         raise InputError(f"{self.source}: is a scene without its clip and cannot be trained; open the clip")
+
+
+def opened_run(path: Path, report: Report, device: DeviceName, steps: int | None = None) -> Run:
+    """The run in a folder (:meth:`training.run.Run.open`); a scene of :func:`is_scene`, or where a run's clip is gone
+    its newest checkpoint, as one. InputError where there is none of these."""
+    if is_scene(path):
+        report(f"Reading {path.name}")
+        return SceneRun(open_subject(path), device)
+    try:
+        return Run.open(path, steps=steps, report=report, device=device)
+    except InputError:
+        found = recognise(path)
+        if found.kind != "scene":
+            raise
+        report(found.missing[0])
+        return SceneRun(open_subject(found.path), device)
 
 
 def moves(scene: Scene) -> bool:

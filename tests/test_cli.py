@@ -240,3 +240,15 @@ def test_the_demo_is_trained_where_it_is_asked_to(tmp_path: Path, monkeypatch: p
         with pytest.raises(InputError, match="that is enough"):
             dynview("demo", "--headless", "--out", str(tmp_path), *chosen)
     assert asked == ["cuda", "cpu"]
+
+
+def test_what_is_interrupted_ends_in_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "parse", interrupted)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 130 and capsys.readouterr().err == "stopped\n"

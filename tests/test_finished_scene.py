@@ -12,7 +12,7 @@ from app import cli
 from app import protocol as p
 from app.engine import Engine
 from app.exports.plans import GaussianExport, VideoExport
-from app.scene_files import SceneRun, moves, open_subject
+from app.scene_files import SceneRun, moves, open_subject, opened_run
 from renderer.errors import InputError
 from renderer.files.ply import write_native_ply, write_still_ply
 from renderer.files.read_scene import open_scene
@@ -166,6 +166,10 @@ def test_an_exported_scene_in_a_run_is_itself_and_not_the_run(tmp_path: Path) ->
     found = recognise(tmp_path / "run")
     assert (found.path, found.kind, found.opens) == (checkpoint, "scene", True)
     assert "put it back" in found.missing[0] and "looked at" in found.missing[-1]
+    said: list[str] = []
+    assert opened_run(tmp_path / "run", said.append, "cpu").trainer.done == 7 and "put it back" in said[-1]
+    with pytest.raises(InputError, match=r"run\.json: no such file"):
+        opened_run(tmp_path, said.append, "cpu")
     alone = tmp_path / "alone"
     checkpoint.rename(alone)
     assert recognise(alone).kind == recognise(alone / "state.json").kind == "scene"
