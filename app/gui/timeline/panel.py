@@ -104,15 +104,7 @@ class Timeline(Panel):
         dpg.configure_item("timeline_row", width=width)
         dpg.configure_item("time_steps", show=width >= self.desk.skin.px(STEPS))
         dpg.configure_item("snap_part", show=width >= self.desk.skin.px(SNAP))
-        self._show_measured()
         self._mirrored = None
-
-    def _show_measured(self) -> None:
-        """What is about frames that can be measured, where there are some."""
-        pictured = self._frames is None or self._frames.pictured
-        dpg.configure_item("worst", show=pictured)
-        needed = self.desk.skin.px(LEGEND + FOLLOW * self._followed)
-        dpg.configure_item("time_legend", show=pictured and self._width >= needed)
 
     # ------------------------------------------------------------------------------------ what happened
 
@@ -122,9 +114,6 @@ class Timeline(Panel):
             case p.Opened():
                 self._clock.open(event.frame_count, event.fps)
                 self._followed = one_moving_camera(event)
-                dpg.configure_item("follow_part", show=self._followed)
-                dpg.set_value("follow", self.desk.stage.follows)
-                self._show_measured()
                 self._show(frames_of(event.shots if event.has_clip else (), event.frame_count))
                 self.desk.send(p.WatchFrames())
             case p.FrameEnergies() if self._frames is not None:
@@ -141,7 +130,6 @@ class Timeline(Panel):
     def _show(self, frames: Frames | None) -> None:
         self._frames = frames
         self._strip.show(frames)
-        self._show_measured()
 
     # --------------------------------------------------------------------------------------------- time
 
@@ -251,12 +239,18 @@ class Timeline(Panel):
 
     def _mirror(self) -> None:
         """Words that follow the state; widgets are only touched where it has changed."""
-        clock, path = self._clock, self.desk.stage.flown_by == PATH
-        now = (self.time, self.playing, clock.loop, clock.frame_count, path)
+        clock, stage = self._clock, self.desk.stage
+        path, pictured = stage.flown_by == PATH, self._frames is None or self._frames.pictured
+        now = (self.time, self.playing, clock.loop, clock.frame_count, path, pictured, self._followed, stage.follows)
         if now == self._mirrored:
             return
         self._mirrored = now
-        wide = self._width >= self.desk.skin.px(WIDE + FOLLOW * self._followed)
+        room = self._width - self.desk.skin.px(FOLLOW * self._followed)
+        wide = room >= self.desk.skin.px(WIDE)
+        dpg.configure_item("follow_part", show=self._followed)
+        dpg.set_value("follow", stage.follows)
+        dpg.configure_item("worst", show=pictured)
+        dpg.configure_item("time_legend", show=pictured and room >= self.desk.skin.px(LEGEND))
         dpg.set_item_label("play", "Stop" if path else "Pause" if self.playing else "Play")
         sign, words = LOOP_WORDS[clock.loop]
         dpg.configure_item("loop", label=f"{sign} {words}" if wide else sign,
