@@ -57,7 +57,7 @@ def compare(
                 yield Row(f"{name}: left out, no time", ok=False)
                 continue
             yield from case(bench, name, count, size, rasterization)
-            splat._room.cache_clear()
+            splat.forget_rooms()
 
 
 def case(bench: Bench, name: str, count: int, size: Size, rasterization: Rasterization) -> Iterator[Row]:

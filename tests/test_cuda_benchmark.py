@@ -55,9 +55,9 @@ class OneRun:
 
 @pytest.fixture
 def bench(kernels_on: torch.device) -> Iterator[Bench]:
-    splat._room.cache_clear()
+    splat.forget_rooms()
     yield Bench(kernels_on, OneRun(), Limits(1e9, 1e12))
-    splat._room.cache_clear()
+    splat.forget_rooms()
 
 
 def by_name(rows: Iterator[Row]) -> dict[str, Row]:

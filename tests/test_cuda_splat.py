@@ -28,9 +28,9 @@ TIME = 0.4
 @pytest.fixture(autouse=True)
 def unknown_sizes() -> Iterator[None]:
     """What is remembered of pictures does not reach the next test."""
-    cuda._room.cache_clear()
+    cuda.forget_rooms()
     yield
-    cuda._room.cache_clear()
+    cuda.forget_rooms()
 
 
 def camera(width: int = 37, height: int = 23) -> Camera:
